@@ -83,7 +83,7 @@ def daily_baskets(transactions: pd.DataFrame) -> pd.DataFrame:
 
 
 def activity(who: pd.DataFrame, baskets: pd.DataFrame) -> pd.DataFrame:
-    """Return, for each row of ``who`` (household_id, day), what the household bought in the 28 days before it.
+    """Return, for each row of ``who`` (household_id, day), what it bought in the 28 days before it.
 
     The day itself does not count. The sums are missing where the 28 days begin before purchases are recorded,
     and the days since the last purchase where there is none.
@@ -175,7 +175,7 @@ def action_table(offers: pd.DataFrame, channels: pd.Series) -> pd.DataFrame:
 
 
 def consent_table(source: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return assumed consents: 65 in 100 households agreed to email, 35 to the app; 5 refused; some end early."""
+    """Return assumed consents: 65 in 100 households agreed to email, 35 to the app; some refused."""
     households = np.sort(source["transactions"]["household_id"].unique())
     parts = []
     for channel, share in (("email", 0.65), ("app", 0.35)):
@@ -234,7 +234,7 @@ def contact_rows(
 
 
 def draw(household: pd.Series, purpose: str) -> np.ndarray:
-    """Return a number in [0, 1) per household that depends on its number and the purpose alone (splitmix64)."""
+    """Return a number in [0, 1) per household, made from its number and the purpose alone (splitmix64)."""
     salt = np.uint64(sum(ord(letter) * 131**i for i, letter in enumerate(purpose)) % 2**64)
     mixed = household.to_numpy().astype("uint64") * np.uint64(0x9E3779B97F4A7C15) + salt
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
