@@ -1,0 +1,358 @@
+"""The commands. Each calls the package and turns what comes back into words or JSON, and an exit status."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from omniopt import __version__
+from omniopt.errors import BadInput, Fault, Infeasible, NotebookFailed, OmnioptError, nearest
+
+if TYPE_CHECKING:
+    from omniopt.decisions import Plan
+    from omniopt.runs.pipeline import RunResult
+
+DONE, BUG, BAD_INPUT, STOPPED_EARLY, INTERRUPTED = 0, 1, 2, 4, 130
+PLAN_FILES = ("plan.parquet", "certificate.json", "scores.parquet", "dropped.parquet", "alternatives.parquet")
+
+
+class Commands(click.Group):
+    """A group of commands that knows the nearest name and turns every error into words and a status."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; an unknown one is told the nearest."""
+        if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            ctx.fail(f"no command {args[0]!r}: {nearest(args[0], self.list_commands(ctx))}")
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; what goes wrong is said on stderr and becomes the exit status."""
+        ctx.meta["json"] = "--json" in ctx.args
+        try:
+            return super().invoke(ctx)
+        except click.exceptions.Exit:
+            raise
+        except click.ClickException as error:
+            if wants_json(ctx):
+                click.echo(
+                    as_json({"ok": False, "error": error.format_message(), "exit_status": error.exit_code})
+                )
+            raise
+        except (KeyboardInterrupt, click.Abort):
+            say("interrupted")
+            ctx.exit(INTERRUPTED)
+        except OmnioptError as error:
+            fail(ctx, error)
+        except OSError as error:
+            if error.filename is None or isinstance(error, BrokenPipeError):
+                unforeseen(ctx, error)
+            fail(ctx, BadInput(Fault(error.strerror or str(error), file=os.fspath(error.filename))))
+        except Exception as error:
+            unforeseen(ctx, error)
+
+
+def say(text: str) -> None:
+    """Write one line to stderr."""
+    click.echo(f"omniopt: {text}", err=True)
+
+
+def fail(ctx: click.Context, error: OmnioptError) -> NoReturn:
+    """Say what went wrong, in words and, if asked for, as JSON; leave with the error's status."""
+    answer: dict[str, Any] = {"ok": False, "error": str(error), "exit_status": error.exit_code}
+    if isinstance(error, BadInput):
+        many = len(error.faults) > 1
+        lines = [f"  {number}. {fault}" for number, fault in enumerate(error.faults, 1)]
+        say("\n".join([f"{len(error.faults)} faults", *lines]) if many else str(error))
+        answer |= {"error": "bad input", "faults": [asdict(fault) for fault in error.faults]}
+    elif isinstance(error, Infeasible):
+        say(f"no plan keeps all the rules: {error.reason}")
+        answer |= {"status": "infeasible"}
+    else:
+        say(str(error))
+    if isinstance(error, NotebookFailed):
+        answer |= {"folder": str(error.folder), "notebook": error.notebook}
+    if wants_json(ctx):
+        click.echo(as_json(answer))
+    ctx.exit(error.exit_code)
+
+
+def unforeseen(ctx: click.Context, error: Exception) -> NoReturn:
+    """Keep the traceback of a fault of ours in a file, or show it where it was asked for."""
+    trace = "".join(traceback.format_exception(error))
+    line = f"this is a fault of omniopt, not of your data: {type(error).__name__}: {error}".splitlines()[0]
+    if os.environ.get("OMNIOPT_DEBUG") == "1":
+        say(f"{line}\n{trace}")
+    else:
+        handle, path = tempfile.mkstemp(prefix="omniopt-", suffix=".traceback.txt")
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(trace)
+        say(f"{line}. The traceback is kept in {path}; OMNIOPT_DEBUG=1 shows it.")
+    if wants_json(ctx):
+        click.echo(as_json({"ok": False, "error": line, "exit_status": BUG}))
+    ctx.exit(BUG)
+
+
+def wants_json(ctx: click.Context) -> bool:
+    """Tell whether --json was given."""
+    return bool(ctx.find_root().meta["json"])
+
+
+def as_json(value: Any) -> str:
+    """Write a value as JSON; what JSON has no number for becomes null."""
+
+    def plain(item: Any) -> Any:
+        if isinstance(item, Mapping):
+            return {str(key): plain(inner) for key, inner in item.items()}
+        if isinstance(item, Sequence) and not isinstance(item, str | bytes):
+            return [plain(inner) for inner in item]
+        if hasattr(item, "item"):  # a number of numpy's
+            item = item.item()
+        if isinstance(item, float) and not math.isfinite(item):
+            return None
+        return item if isinstance(item, str | int | float | bool | None) else str(item)
+
+    return json.dumps(plain(value), ensure_ascii=False, allow_nan=False)
+
+
+def answer(text: str, data: Mapping[str, Any]) -> None:
+    """Give the answer: prose, or the object if --json was given."""
+    click.echo(as_json(data) if wants_json(click.get_current_context()) else text)
+
+
+def _finite(_: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter("write a finite number", param=parameter)
+    return value
+
+
+# Read by Commands.invoke, so that an argument that cannot be parsed is answered in JSON too.
+with_json = click.option(
+    "--json", is_flag=True, expose_value=False, help="One JSON object on stdout, no prose."
+)
+a_path = click.Path(path_type=Path)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="omniopt")
+def cli() -> None:
+    r"""Who gets which offer, on which channel, when: the best plan your rules allow, with its proof.
+
+    \b
+    Exit status: 0 done, 2 bad input, 3 no plan keeps all the rules, 4 stopped above the gap,
+    5 a notebook failed, 130 interrupted.
+    """
+
+
+@cli.command()
+@click.argument("folder", metavar="DIR", type=a_path)
+@click.option(
+    "--example", is_flag=True, help="The example made from retail data instead of the small starter."
+)
+@with_json
+def init(folder: Path, example: bool) -> None:
+    """Lay a commented project into DIR that runs as it is."""
+    from omniopt.runs.share import start_project
+
+    files = start_project(folder, example=example)
+    answer(
+        f"{folder} holds a project of {len(files)} files. Its rules are in {folder / 'policy.yaml'}.\n"
+        f"Next: omniopt run {folder}",
+        {"ok": True, "folder": str(folder), "files": files},
+    )
+
+
+@cli.command()
+@click.argument("project", metavar="PROJECT", type=a_path)
+@with_json
+def check(project: Path) -> None:
+    """Read and validate everything, solve nothing; list every fault."""
+    import omniopt as oo
+    from omniopt import decisions
+
+    summary = decisions.check(oo.Project.load(project))
+    lines = [f"{project} is in order."]
+    lines += [f"  {name.replace('_', ' ')}: {_briefly(value)}" for name, value in summary.items()]
+    answer("\n".join(lines), {"ok": True, **summary})
+
+
+@cli.command()
+@click.argument("project", metavar="PROJECT", type=a_path)
+@click.option("--out", metavar="DIR", type=a_path, required=True, help="Where plan and certificate go.")
+@click.option("--gap", type=click.FloatRange(0, 1), default=1e-4, callback=_finite, show_default=True,
+              help="Stop when no plan can be better by more than this share.")  # fmt: skip
+@click.option("--time-limit", metavar="SECONDS", type=click.FloatRange(0, min_open=True), callback=_finite,
+              help="Stop then, with the best plan found.")  # fmt: skip
+@click.option(
+    "--solver", type=click.Choice(["auto", "exact", "decomposed"]), default="auto", show_default=True
+)
+@click.option("--warm-start", metavar="DIR", type=a_path, help="A plan to start from.")
+@with_json
+def optimize(
+    project: Path, out: Path, gap: float, time_limit: float | None, solver: str, warm_start: Path | None
+) -> None:
+    """Decide, and write plan and certificate into DIR: the decision alone, no notebooks.
+
+    A plan that is in DIR already is replaced when the new one is complete. If no plan keeps all the
+    rules it is removed, as it would pass for an answer to this question.
+    """
+    import omniopt as oo
+
+    loaded = oo.Project.load(project)
+    start = None if warm_start is None else oo.Plan.load(warm_start)
+    try:
+        plan = oo.optimize(
+            loaded, gap=gap, time_limit=time_limit, solver=solver, warm_start=start, progress=progress()
+        )
+    except Infeasible:
+        if remove_plan(out):
+            say(f"the older plan in {out} was removed: it is no answer to these rules")
+        raise
+    plan.save(out)
+    answer(
+        f"{worth_in_words(plan)}\n{len(plan.contacts):,} contacts with "
+        f"{plan.contacts['customer_id'].nunique():,} customers, written to {out}",
+        {"ok": True, "out": str(out), "contacts": len(plan.contacts), **_headline(plan)},
+    )
+    leave(plan.status)
+
+
+@cli.command()
+@click.argument("folder", metavar="DIR", type=a_path)
+@with_json
+def verify(folder: Path) -> None:
+    """Recompute every rule, the objective and the bound of the plan in DIR, without the solver."""
+    from omniopt.audit.verify import verify as audit
+
+    verdict = audit(folder)
+    lines = [f"{'kept ' if ok else 'WRONG'}  {name}: {detail}" for name, ok, detail in verdict.checks]
+    lines.append(
+        f"{folder}: {'the plan holds what it says' if verdict.ok else 'the plan does NOT hold what it says'}"
+    )
+    answer(
+        "\n".join(lines),
+        {
+            "ok": verdict.ok,
+            "folder": str(folder),
+            "objective": verdict.objective,
+            "bound_proven": verdict.bound_proven,
+            "solver_bound": verdict.solver_bound,
+            "checks": [{"name": name, "ok": ok, "detail": detail} for name, ok, detail in verdict.checks],
+            "findings": [asdict(fault) for fault in verdict.findings],
+        },
+    )
+    for fault in verdict.findings:
+        say(str(fault))
+    if not verdict.ok:
+        click.get_current_context().exit(BAD_INPUT)
+
+
+@cli.command()
+@click.argument("project", metavar="PROJECT", type=a_path)
+@click.option("-p", "--parameter", "pairs", metavar="KEY VALUE", type=(str, str), multiple=True,
+              help="A parameter of the notebooks; may be given several times.")  # fmt: skip
+@click.option("--report-only", is_flag=True, help="Show only what the notebooks say, not their code.")
+@click.option("--reports", metavar="DIR", type=a_path, default=Path("reports"), show_default=True,
+              help="Where the run's folder appears.")  # fmt: skip
+@with_json
+def run(project: Path, pairs: tuple[tuple[str, str], ...], report_only: bool, reports: Path) -> None:
+    """Run the whole way from the tables to the report, through the notebooks."""
+    from omniopt.runs.pipeline import run as pipeline
+
+    parameters = dict(pairs)
+    if len(parameters) < len(pairs):
+        twice = sorted({key for key, _ in pairs if [k for k, _ in pairs].count(key) > 1})
+        raise BadInput(
+            [Fault(f"parameter {key!r} is given more than once", hint="Give it once") for key in twice]
+        )
+    result = pipeline(project, parameters=parameters, report_only=report_only, reports=reports)
+    report = result.folder / "report.html"
+    answer(
+        f"{worth_in_words(result)}\nreport: {report}",
+        {"ok": True, "folder": str(result.folder), "report": str(report), **_headline(result)},
+    )
+    leave(result.status)
+
+
+@cli.command()
+@with_json
+def doctor() -> None:
+    """Check the installation: Python, packages, solver, kernel, permissions."""
+    from omniopt.runs.doctor import examine
+
+    findings = examine()
+    fit = all(finding.ok for finding in findings if finding.needed)
+    lines = []
+    for finding in findings:
+        mark = "ok     " if finding.ok else "WRONG  " if finding.needed else "absent "
+        hint = f" → {finding.hint}" if finding.hint else ""
+        lines.append(f"{mark}{finding.name}: {finding.detail}{hint}")
+    lines.append("fit to work" if fit else "not fit to work")
+    answer("\n".join(lines), {"ok": fit, "findings": [asdict(finding) for finding in findings]})
+    if not fit:
+        click.get_current_context().exit(BAD_INPUT)
+
+
+def leave(status: str) -> None:
+    """Leave with the status a plan's own status stands for."""
+    if status == "stopped_early":
+        say("stopped before the gap was reached: the plan is feasible, but not proven good enough")
+        click.get_current_context().exit(STOPPED_EARLY)
+
+
+def remove_plan(folder: Path) -> bool:
+    """Remove a plan's files from a folder; tell whether there was one."""
+    there = [folder / name for name in PLAN_FILES if (folder / name).is_file()]
+    for path in there:
+        path.unlink()
+    return bool(there)
+
+
+def progress() -> Any:
+    """Return what to tell progress to: a line on a terminal, None in a log."""
+    return say if sys.stderr.isatty() else None
+
+
+def worth_in_words(decided: Plan | RunResult) -> str:
+    """Say what a plan is worth and what is proven of it."""
+    distance = abs(decided.bound - decided.objective)
+    return (
+        f"{decided.status}: objective {decided.objective:,.2f}; no plan under these rules does better than "
+        f"{decided.bound:,.2f} (gap {decided.gap:.2g}, at most {distance:,.2f})"
+    )
+
+
+def _headline(decided: Plan | RunResult) -> dict[str, Any]:
+    return {name: getattr(decided, name) for name in ("status", "objective", "bound", "gap")}
+
+
+def _briefly(value: Any) -> str:
+    """Write a summary's value on one line."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_briefly(inner)}" for key, inner in value.items()) or "none"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ", ".join(_briefly(inner) for inner in value) or "none"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        cli()
+    except KeyboardInterrupt:  # before a command began
+        sys.exit(INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()
