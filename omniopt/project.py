@@ -1,0 +1,465 @@
+"""omniopt.yaml: what a project is made of, read strictly."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from omniopt.errors import BadInput, Fault, Faults, nearest
+from omniopt.tables import Source, Tables, hide_password, read_tables
+
+#: Name of the project file in a project's folder.
+PROJECT_FILE = "omniopt.yaml"
+
+#: What `Project.with_limit` and `Project.with_contact` may change.
+LIMIT_KEYS = (
+    "measure where per min max rolling_days over all_or_nothing fixed_cost penalty report_only".split()
+)
+CONTACT_KEYS = "where per min max days every count unit history min_or_none".split()
+
+
+class Horizon(BaseModel):
+    """The days contacts are planned for: ``days`` days from ``start``, which is day 1."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    start: datetime.date
+    days: int = Field(ge=1, strict=True)
+
+
+class SqlSource(BaseModel):
+    """A table that is the result of a query; ``url`` is a SQLAlchemy URL."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    url: str
+    sql: str
+
+
+class ProjectFile(BaseModel):
+    """The project file, key by key."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    version: Literal[1]
+    name: str = Field(min_length=1)
+    seed: int = Field(default=0, ge=0, strict=True)
+    horizon: Horizon | None = None
+    tables: dict[str, str | SqlSource] = Field(min_length=1)
+    multi_valued: dict[str, str] = {}
+    policy: str | dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project: its file, its tables, its policy, and the changes made to it since.
+
+    Use `Project.load` for a project in files and `Project.from_frames` for DataFrames.
+
+    Attributes
+    ----------
+    spec : ProjectFile
+        What the project file says.
+    root : Path
+        The folder its paths are relative to.
+    file : Path or None
+        The project file; None for a project made of frames.
+    policy : dict
+        The policy as it was read, before `changes`.
+    changes : dict
+        ``limits``, ``contact``, ``vetoes`` and ``locks`` that were set since; can be written as JSON.
+    frames : dict of str to DataFrame
+        Tables given in memory; they come before files.
+    policy_file : Path or None
+        The file the policy was read from; None if it is inline.
+    """
+
+    spec: ProjectFile
+    root: Path
+    file: Path | None
+    policy: dict[str, Any]
+    changes: dict[str, Any] = field(default_factory=dict)
+    frames: dict[str, pd.DataFrame] = field(default_factory=dict)
+    policy_file: Path | None = None
+    _cache: dict[str, Tables] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def load(cls, path: Path | str) -> Project:
+        """Read a project file and its policy, but no table yet.
+
+        Parameters
+        ----------
+        path : Path or str
+            The project file, or the folder that holds ``omniopt.yaml``.
+
+        Returns
+        -------
+        Project
+
+        Raises
+        ------
+        BadInput
+            With everything that is wrong in the two files.
+        """
+        file = Path(path)
+        if file.is_dir():
+            file = file / PROJECT_FILE
+        raw = read_yaml(file)
+        faults = Faults()
+        spec = _validated(raw, file.name, faults)
+        faults.raise_if_any()
+        assert spec is not None
+        if isinstance(spec.policy, dict):
+            return cls(spec, file.parent, file, spec.policy)
+        policy_file = file.parent / spec.policy
+        return cls(spec, file.parent, file, read_yaml(policy_file), policy_file=policy_file)
+
+    @classmethod
+    def from_frames(
+        cls,
+        policy: Mapping[str, Any] | Path | str,
+        *,
+        name: str = "project",
+        horizon: Mapping[str, Any] | Horizon | None = None,
+        seed: int = 0,
+        multi_valued: Mapping[str, str] | None = None,
+        **tables: pd.DataFrame,
+    ) -> Project:
+        """Make a project of DataFrames.
+
+        Parameters
+        ----------
+        policy : mapping, Path or str
+            The policy, or the path of its file.
+        name : str
+            The project's name.
+        horizon : mapping or Horizon, optional
+            ``{"start": date, "days": n}``.
+        seed : int
+            Seed of everything that draws random numbers.
+        multi_valued : mapping, optional
+            Columns that hold several values in a cell, and their separator.
+        **tables : DataFrame
+            The tables, by their names.
+
+        Returns
+        -------
+        Project
+
+        Raises
+        ------
+        BadInput
+            With everything that is wrong.
+        """
+        faults = Faults()
+        for table, frame in tables.items():
+            if not isinstance(frame, pd.DataFrame):
+                faults.add(f"a {type(frame).__name__} is no DataFrame", table=table)
+        policy_file = Path(policy) if isinstance(policy, str | Path) else None
+        rules = read_yaml(policy_file) if policy_file else policy
+        if not isinstance(rules, Mapping):
+            faults.add(f"the policy is a {type(rules).__name__}, not a mapping", hint=_POLICY_HINT)
+            rules = {}
+        raw = {
+            "version": 1,
+            "name": name,
+            "seed": seed,
+            "horizon": horizon,
+            "tables": dict.fromkeys(tables, "in memory"),
+            "multi_valued": dict(multi_valued or {}),
+            "policy": dict(rules),
+        }
+        spec = _validated(raw, None, faults)
+        faults.raise_if_any()
+        assert spec is not None
+        return cls(spec, Path("."), None, dict(rules), frames=dict(tables), policy_file=policy_file)
+
+    @property
+    def policy_name(self) -> str:
+        """How to call the policy's file in a message."""
+        file = self.policy_file or self.file
+        return file.name if file else "policy"
+
+    def read(self) -> Tables:
+        """Read and check all tables; the result is kept, and shared by the projects made from this one.
+
+        Returns
+        -------
+        Tables
+
+        Raises
+        ------
+        BadInput
+            With everything that is wrong in all tables.
+        """
+        if "tables" not in self._cache:
+            faults = Faults()
+            horizon = self.spec.horizon
+            tables = read_tables(
+                self._sources(),
+                horizon.start if horizon else None,
+                horizon.days if horizon else None,
+                self.spec.multi_valued,
+                faults,
+                project_file=self.file.name if self.file else None,
+            )
+            faults.raise_if_any()
+            self._describe(tables)
+            self._cache["tables"] = tables
+        return self._cache["tables"]
+
+    def _sources(self) -> dict[str, Source]:
+        sources: dict[str, Source] = {}
+        for name, source in self.spec.tables.items():
+            if isinstance(source, SqlSource):
+                sources[name] = {"url": source.url, "sql": source.sql, "root": str(self.root)}
+            else:
+                sources[name] = self.root / source
+        return sources | self.frames
+
+    def _describe(self, tables: Tables) -> None:
+        """Put the sources as the project file writes them, and the hashes of project and policy."""
+        for name, source in self.spec.tables.items():
+            if name not in self.frames:
+                as_written = f"{hide_password(source.url)} {source.sql}" if isinstance(source, SqlSource) else source
+                tables.inputs[name]["source"] = as_written
+        for name, file in (("project", self.file), ("policy", self.policy_file)):
+            if file:
+                digest = hashlib.sha256(file.read_bytes()).hexdigest()
+                tables.inputs[name] = {"sha256": digest, "source": self.spec.policy if name == "policy" else file.name}
+
+    def with_limit(self, name: str, **changes: Any) -> Project:
+        """Return a project with a limit changed.
+
+        Parameters
+        ----------
+        name : str
+            The limit's name in the policy.
+        **changes : object
+            Keys of the limit and their new values; None removes a key.
+
+        Returns
+        -------
+        Project
+
+        Raises
+        ------
+        BadInput
+            When the policy has no such limit, or limits have no such key.
+        """
+        return self._with_rule("limits", name, changes, LIMIT_KEYS)
+
+    def with_contact(self, name: str, **changes: Any) -> Project:
+        """Return a project with a contact rule changed; see `with_limit`."""
+        return self._with_rule("contact", name, changes, CONTACT_KEYS)
+
+    def _with_rule(self, section: str, name: str, changes: dict[str, Any], legal: list[str]) -> Project:
+        rules = self.policy.get(section) or []
+        names = [str(rule.get("name")) for rule in rules if isinstance(rule, Mapping)]
+        faults = Faults()
+        if name not in names:
+            what = "limit" if section == "limits" else "contact rule"
+            faults.add(f"the policy has no {what} '{name}'", file=self.policy_name, hint=nearest(name, names))
+        for key in changes:
+            if key not in legal:
+                message = f"'{key}' cannot be changed"
+                faults.add(message, file=self.policy_name, rule=name, hint=nearest(key, legal))
+        faults.raise_if_any()
+        before = self.changes.get(section, {})
+        rule = before.get(name, {}) | {key: _plain(value) for key, value in changes.items()}
+        return replace(self, changes=self.changes | {section: before | {name: rule}})
+
+    def with_decisions(self, vetoes: pd.DataFrame | None, locks: pd.DataFrame | None) -> Project:
+        """Return a project with contacts that people ruled out or insist on; they replace earlier ones.
+
+        Parameters
+        ----------
+        vetoes, locks : DataFrame or None
+            Columns customer_id and action_id, and reason if there is one.
+
+        Returns
+        -------
+        Project
+
+        Raises
+        ------
+        BadInput
+            When a column is missing, a cell is empty, or a contact is both ruled out and insisted on.
+        """
+        faults = Faults()
+        lists = {"vetoes": _contacts(vetoes, "vetoes", faults), "locks": _contacts(locks, "locks", faults)}
+        banned = {(customer, action) for customer, action, _ in lists["vetoes"]}
+        for row, (customer, action, _) in enumerate(lists["locks"], start=1):
+            if (customer, action) in banned:
+                message = f"action '{action}' for customer '{customer}' is vetoed too"
+                faults.add(message, table="locks", row=row, hint="Keep one of the two")
+        faults.raise_if_any()
+        kept = {key: value for key, value in self.changes.items() if key not in lists}
+        return replace(self, changes=kept | {key: value for key, value in lists.items() if value})
+
+    def effective_policy(self) -> dict[str, Any]:
+        """Return the policy with the changes applied; the original is left as it is."""
+        policy = dict(self.policy)
+        for section in ("limits", "contact"):
+            changes = self.changes.get(section, {})
+            if changes:
+                policy[section] = [_changed(rule, changes.get(rule.get("name"), {})) for rule in policy[section]]
+        return policy
+
+    def date_of(self, day: Any) -> Any:
+        """Turn day numbers into dates.
+
+        Parameters
+        ----------
+        day : int or array of int
+            Day numbers; the horizon's first day is 1. Missing ones stay missing.
+
+        Returns
+        -------
+        numpy.datetime64 or numpy.ndarray
+            ``datetime64[D]``; the numbers as they came if the project has no horizon.
+        """
+        if self.spec.horizon is None:
+            return day
+        start = np.datetime64(self.spec.horizon.start, "D")
+        if np.isscalar(day):
+            return start + (int(day) - 1)  # type: ignore[arg-type]
+        days = pd.array(day, dtype="Int64")
+        dates = start + (days.to_numpy(np.int64, na_value=0) - 1)
+        dates[days.isna()] = np.datetime64("NaT")
+        return dates
+
+
+def _changed(rule: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in (rule | changes).items() if not (key in changes and value is None)}
+
+
+def _contacts(frame: pd.DataFrame | None, table: str, faults: Faults) -> list[list[str]]:
+    if frame is None or not len(frame):
+        return []
+    from omniopt.tables import read_table
+
+    missing = [column for column in ("customer_id", "action_id") if column not in frame]
+    for column in missing:
+        faults.add("the column is missing", table=table, column=column, hint=nearest(column, map(str, frame.columns)))
+    if missing:
+        return []
+    wanted = frame[[column for column in ("customer_id", "action_id", "reason") if column in frame]]
+    read = read_table(wanted, table, faults, text=("reason",))
+    for column in ("customer_id", "action_id"):
+        for row in np.flatnonzero(read[column].isna()):
+            faults.add("the cell is empty", table=table, row=int(row) + 1, column=column, hint="Write a value")
+    reasons = read["reason"].fillna("") if "reason" in read else pd.Series([""] * len(read))
+    return [list(row) for row in zip(read["customer_id"], read["action_id"], reasons, strict=True)]
+
+
+def _plain(value: Any) -> Any:
+    """Turn numpy scalars and dates into what JSON can hold."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | np.ndarray):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    return value.isoformat() if isinstance(value, datetime.date) else value
+
+
+# ---- the file
+
+
+_POLICY_HINT = "Write keys such as objective: and limits:"
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without surprises: no duplicate keys, no aliases, and NO, 08:30 and 007 are text."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()
+            raise yaml.composer.ComposerError(None, None, "aliases (*name) are not read", event.start_mark)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, list | dict) or key in seen:
+                problem = f"the key '{key}' stands here twice" if not isinstance(key, list | dict) else "a key is no text"
+                raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+# The words of YAML 1.2: a column that holds the country NO, or an id 007, is not changed on the way.
+_Loader.yaml_implicit_resolvers = {}
+for _tag, _pattern, _first in (
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("int", r"[-+]?(0|[1-9][0-9]*)", "-+0123456789"),
+    ("float", r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?", "-+.0123456789"),
+    ("timestamp", r"[0-9]{4}-[0-9]{2}-[0-9]{2}", "0123456789"),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"), list(_first))
+
+
+def read_yaml(file: Path) -> dict[str, Any]:
+    """Read a YAML file that holds a mapping.
+
+    Parameters
+    ----------
+    file : Path
+        The file.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    BadInput
+        When it cannot be read, is no YAML, has a key twice, or holds no mapping.
+    """
+    try:
+        raw = yaml.load(file.read_text(encoding="utf-8-sig"), Loader=_Loader)  # noqa: S506 (a safe loader)
+    except FileNotFoundError as error:
+        raise BadInput(Fault(f"there is no file {file.name} in {file.parent}", hint="Correct the path")) from error
+    except OSError as error:
+        raise BadInput(Fault(f"the file cannot be read: {error.strerror}", file=file.name)) from error
+    except (UnicodeDecodeError, yaml.reader.ReaderError) as error:
+        raise BadInput(Fault("the file is not UTF-8 text", file=file.name)) from error
+    except yaml.MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise BadInput(Fault(f"{error.problem or 'this is no YAML'}", file=file.name + line)) from error
+    except (ValueError, RecursionError) as error:
+        raise BadInput(Fault(f"this is no YAML: {error}", file=file.name)) from error
+    if not isinstance(raw, dict):
+        what = {list: "a list", type(None): "empty"}.get(type(raw), "no mapping")
+        raise BadInput(Fault(f"the file is {what}, not a mapping of keys", file=file.name, hint=_POLICY_HINT))
+    return raw
+
+
+def _validated(raw: dict[str, Any], file: str | None, faults: Faults) -> ProjectFile | None:
+    try:
+        return ProjectFile.model_validate(raw)
+    except ValidationError as error:
+        for problem in error.errors():
+            path = [str(part) for part in problem["loc"]]
+            # Pydantic names the branch of a union it tried; the reader does not know of it.
+            path = [part for part in path if part not in ("str", "SqlSource") and not part.startswith("dict[")]
+            where, hint = ".".join(path), None
+            message = problem["msg"][:1].lower() + problem["msg"][1:]
+            if problem["type"] == "extra_forbidden":
+                model = {"horizon": Horizon, "tables": SqlSource}.get(path[0], ProjectFile)
+                message, hint = f"the key '{path[-1]}' is unknown", nearest(path[-1], model.model_fields)
+                where = ".".join(path[:-1])
+            elif problem["type"] == "missing":
+                message, where = f"the key '{path[-1]}' is missing", ".".join(path[:-1])
+            faults.add(f"{where}: {message}" if where else message, file=file, hint=hint)
+        return None

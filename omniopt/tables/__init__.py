@@ -1,0 +1,241 @@
+"""The only reader and writer of tables; the contracts of columns and keys.
+
+What a frame looks like after reading, whatever its source was:
+
+- ids are text: 7, "7" and 7.0 are one id; in a CSV file, 007 keeps its zeros;
+- numbers are ``float64``; a missing value is an empty cell, never a NaN that was written;
+- dates are day numbers: the first day of the horizon is 1, the day before it 0;
+- times are minutes since midnight, days of the week are bits (Monday 1 to Sunday 64);
+- a free attribute is a number if every cell is one, boolean if every cell is true or false, else text;
+- rows keep the order of the source.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from omniopt.errors import Faults, nearest
+from omniopt.tables import check
+from omniopt.tables.contract import COMMON, CONTRACT, OUTCOMES, Column, TableSpec, spec_of
+from omniopt.tables.convert import Days, Place, column_values
+from omniopt.tables.sources import Source, display_name, hide_password, load, sha256_of, sha256_of_rows
+from omniopt.tables.write import read_parquet, write_csv, write_parquet
+
+__all__ = [
+    "CONTRACT",
+    "OUTCOMES",
+    "Column",
+    "Source",
+    "TableSpec",
+    "Tables",
+    "hide_password",
+    "read_parquet",
+    "read_table",
+    "read_tables",
+    "sha256_of",
+    "spec_of",
+    "write_csv",
+    "write_parquet",
+]
+
+
+@dataclass
+class Tables:
+    """All tables of a project, read and checked.
+
+    Attributes
+    ----------
+    customers, offers, channels, actions, scores, candidates, consents, history : DataFrame or None
+        None where the project does not give the table.
+    extra : dict of str to DataFrame
+        Every other table, such as the capacities a limit reads.
+    inputs : dict of str to dict
+        Per table ``sha256``, ``rows`` and ``source``; the project adds its own files.
+    files : dict of str to str
+        How to call a table in a message: its file's name, or the table's.
+    """
+
+    customers: pd.DataFrame | None = None
+    offers: pd.DataFrame | None = None
+    channels: pd.DataFrame | None = None
+    actions: pd.DataFrame | None = None
+    scores: pd.DataFrame | None = None
+    candidates: pd.DataFrame | None = None
+    consents: pd.DataFrame | None = None
+    history: pd.DataFrame | None = None
+    extra: dict[str, pd.DataFrame] = field(default_factory=dict)
+    inputs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+
+
+def read_tables(
+    sources: Mapping[str, Source],
+    horizon_start: datetime.date | None,
+    horizon_days: int | None,
+    multi_valued: Mapping[str, str],
+    faults: Faults,
+    *,
+    project_file: str | None = None,
+) -> Tables:
+    """Read and check every table of a project.
+
+    Parameters
+    ----------
+    sources : mapping of str to source
+        Table name to a path, ``{"url", "sql"}`` or a DataFrame.
+    horizon_start : datetime.date or None
+        Day 1. Without it, dates must be day numbers.
+    horizon_days : int or None
+        Length of the horizon in days.
+    multi_valued : mapping of str to str
+        Columns such as ``action.products`` that hold several values in a cell, and their separator.
+    faults : Faults
+        Receives everything that is wrong; nothing is raised here.
+    project_file : str, optional
+        Name of the project file, for messages.
+
+    Returns
+    -------
+    Tables
+        What could be read; only to be used if `faults` stayed empty.
+    """
+    days = Days(horizon_start, horizon_days)
+    check.check_names(sources, faults, project_file)
+    check.check_presence(sources, faults, project_file)
+    tables, frames = Tables(), {}
+    # Tables of the contract come first: what is text in them is text in the tables that rules look up.
+    order = sorted(sources, key=lambda name: (name not in CONTRACT, list(CONTRACT).index(name) if name in CONTRACT else 0))
+    for name in order:
+        source = sources[name]
+        tables.files[name] = display_name(source, name) or name
+        text = _text_columns(name, multi_valued, frames)
+        loaded = load(source, name, faults)
+        if loaded is None:
+            continue
+        frame = _shape(loaded, name, display_name(source, name), days, text, faults)
+        tables.inputs[name] = {
+            "sha256": sha256_of_rows(loaded) if isinstance(source, pd.DataFrame | Mapping) else sha256_of(source),
+            "rows": len(frame),
+            "source": _source_name(source),
+        }
+        if name in CONTRACT:
+            frames[name] = frame
+            setattr(tables, name, frame)
+        else:
+            tables.extra[name] = frame
+    files = {name: display_name(source, name) for name, source in sources.items()}
+    check.check_links(frames, files, faults)
+    check.check_rows(frames, files, days, faults)
+    check.check_multi_valued(multi_valued, frames, project_file, faults)
+    return tables
+
+
+def read_table(
+    source: Source,
+    name: str,
+    faults: Faults,
+    *,
+    horizon_start: datetime.date | None = None,
+    text: Collection[str] = (),
+) -> pd.DataFrame:
+    """Read one table by its contract, or as an extra table if the contract does not know its name.
+
+    Parameters
+    ----------
+    source : path, mapping or DataFrame
+        What to read.
+    name : str
+        The table's name.
+    faults : Faults
+        Receives what is wrong.
+    horizon_start : datetime.date, optional
+        Day 1; without it, dates must be day numbers.
+    text : collection of str
+        Free attributes to keep as text even if every cell is a number.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Empty if nothing could be read.
+    """
+    loaded = load(source, name, faults)
+    if loaded is None:
+        return pd.DataFrame()
+    return _shape(loaded, name, display_name(source, name), Days(horizon_start), text, faults)
+
+
+def _shape(
+    loaded: pa.Table, name: str, file: str | None, days: Days, text: Collection[str], faults: Faults
+) -> pd.DataFrame:
+    """Give every cell its meaning, fill in defaults, and check columns and keys."""
+    spec = spec_of(name)
+    known = len(faults)
+    columns: dict[str, pd.Series] = {}
+    for column, cells in zip(loaded.column_names, loaded.columns, strict=True):
+        wanted = spec.columns.get(column) or Column("text" if column in text else "free")
+        place = Place(faults, file, name, column)
+        values = column_values(cells, wanted.kind, place, days)
+        empty = values.isna().to_numpy() if len(faults) == known or cells.null_count else np.zeros(len(values), bool)
+        if wanted.default is not None and not wanted.filled:
+            values = values.fillna(wanted.default).astype(_DTYPES[wanted.kind])
+        elif wanted.filled or (spec.measures and values.dtype == np.float64):
+            missing = np.flatnonzero(empty & _was_empty(cells))
+            place.bad(missing, lambda row: "the cell is empty", "Write a value")
+        columns[column] = values
+    for column, wanted in spec.columns.items():
+        if column in columns:
+            continue
+        if wanted.required:
+            hint = nearest(column, [other for other in columns if other not in spec.columns] or columns)
+            faults.add("the column is missing", file=file, table=name, column=column, hint=hint)
+        elif wanted.default is not None:
+            columns[column] = pd.Series(np.full(loaded.num_rows, wanted.default, _DTYPES[wanted.kind]))
+    frame = pd.DataFrame(columns)
+    if not len(frame) and not spec.may_be_empty:
+        faults.add("the table has no rows", file=file, table=name, hint="Give it rows, or leave the table out")
+    check.check_keys(name, frame, file, faults)
+    return frame
+
+
+_DTYPES: dict[str, Any] = {"probability": np.float64, "bool": np.bool_, "days": np.int32}
+
+
+def _was_empty(cells: pa.ChunkedArray) -> np.ndarray:
+    """Tell which cells came empty, so that a cell that could not be read is not called empty as well."""
+    missing = cells.is_null().to_numpy()
+    kind = cells.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        import pyarrow.compute as pc
+
+        missing = missing | pc.fill_null(pc.equal(cells, ""), True).to_numpy()
+    return missing
+
+
+def _text_columns(name: str, multi_valued: Mapping[str, str], frames: Mapping[str, pd.DataFrame]) -> set[str]:
+    """Name the free attributes to keep as text: multi-valued ones, and in extra tables those a rule compares as text."""
+    names = {column for column in multi_valued if check.PREFIXES.get(column.partition(".")[0]) == name}
+    text = {column.partition(".")[2] for column in names}
+    if name in CONTRACT:
+        return text
+    for prefix, table in check.PREFIXES.items():
+        frame = frames.get(table)
+        if frame is not None:
+            words = [column for column in frame if isinstance(frame[column].dtype, pd.StringDtype)]
+            text |= {form for column in words for form in (column, f"{prefix}.{column}")}
+    return text - set(COMMON)
+
+
+def _source_name(source: Source) -> str:
+    if isinstance(source, pd.DataFrame):
+        return "in memory"
+    if isinstance(source, Mapping):
+        return f"{hide_password(str(source.get('url', '')))} {source.get('sql', '')}"
+    return str(Path(source))

@@ -1,0 +1,419 @@
+"""Where tables come from: files, folders, workbooks, databases and frames, all read into Arrow columns."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import decimal
+import gzip
+import hashlib
+import io
+import math
+import re
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from omniopt.errors import Faults
+
+#: A path, ``{"url": …, "sql": …}`` (with "root" for relative SQLite files), or a frame in memory.
+Source = Path | str | Mapping[str, Any] | pd.DataFrame
+
+SUFFIXES = (".csv", ".csv.gz", ".parquet", ".xlsx")
+_LINE_LIMIT = 20
+
+
+class Unreadable(Exception):
+    """A source that cannot be read; the message says why, in words."""
+
+    def __init__(self, message: str, hint: str | None = None, column: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+        self.column = column
+
+
+def load(source: Source, name: str, faults: Faults) -> pa.Table | None:
+    """Read a source as it stands, before any cell is given a meaning.
+
+    Parameters
+    ----------
+    source : path, mapping or DataFrame
+        What to read.
+    name : str
+        The table's name in the project.
+    faults : Faults
+        Receives what is wrong.
+
+    Returns
+    -------
+    pyarrow.Table or None
+        None if nothing could be read; the reason is among the faults.
+    """
+    file = display_name(source, name)
+    try:
+        table = _load(source, name, faults)
+        _check_header(table.column_names)
+    except Unreadable as error:
+        faults.add(str(error), file=file, table=name, column=error.column, hint=error.hint)
+        return None
+    return table
+
+
+def display_name(source: Source, name: str) -> str | None:
+    """Name a source for messages: the file's name, ``SQL`` for a query, None for a frame."""
+    if isinstance(source, pd.DataFrame):
+        return None
+    if isinstance(source, Mapping):
+        return f"{name} (SQL)"
+    return Path(source).name
+
+
+def sha256_of(source: Source) -> str:
+    """Hash what a table is made from.
+
+    Parameters
+    ----------
+    source : path, mapping or DataFrame
+        A file is hashed by its bytes, a folder by the sorted names and bytes of its parquet files, a query and a
+        frame by the CSV text of their rows.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+    """
+    if isinstance(source, pd.DataFrame | Mapping):
+        return sha256_of_rows(_load(source, "table", Faults()))
+    path = Path(source)
+    if not path.is_dir():
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    for part in _parts(path):
+        with part.open("rb") as stream:
+            digest.update(part.name.encode() + b"\0" + hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()
+
+
+def sha256_of_rows(table: pa.Table) -> str:
+    """Hash the CSV text of rows that have no file of their own."""
+    buffer = io.BytesIO()
+    plain = [_plain(column) for column in table.columns]
+    pyarrow.csv.write_csv(pa.table(plain, names=table.column_names), buffer)
+    return hashlib.sha256(buffer.getbuffer()).hexdigest()
+
+
+def hide_password(url: str) -> str:
+    """Return a database URL that may be shown and stored."""
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        return "***"
+    secret = re.compile("pass|pwd|secret|token|key", re.IGNORECASE)
+    query = {k: "***" if secret.search(k) else v for k, v in parsed.query.items()}
+    return parsed.set(query=query).render_as_string(hide_password=True)
+
+
+def _load(source: Source, name: str, faults: Faults) -> pa.Table:
+    if isinstance(source, pd.DataFrame):
+        return _frame(source)
+    if isinstance(source, Mapping):
+        return _sql(source)
+    path = Path(source)
+    lower = path.name.lower()
+    if not path.exists():
+        raise Unreadable(
+            f"there is no file {path.name} in {path.parent}", "Correct the path in the project file"
+        )
+    try:
+        if path.is_dir() or lower.endswith(".parquet"):
+            return _parquet(path)
+        if lower.endswith((".csv", ".csv.gz")):
+            return _csv(path, name, faults)
+        if lower.endswith(".xlsx"):
+            return _excel(path, name)
+    except OSError as error:
+        raise Unreadable(f"the file cannot be read: {error.strerror or error}") from error
+    raise Unreadable(
+        f"'{path.suffix or path.name}' is no kind of table",
+        f"Legal here: {', '.join(SUFFIXES)}, or a folder of .parquet",
+    )
+
+
+def _check_header(names: Sequence[str]) -> None:
+    for position, column in enumerate(names, start=1):
+        if not column.strip():
+            raise Unreadable(
+                f"column number {position} has no name", "Name the column in the first line, or remove it"
+            )
+        if column != column.strip():
+            raise Unreadable(
+                "the column's name begins or ends with a space", "Remove the space", column=repr(column)
+            )
+    twice = sorted({column for column in names if list(names).count(column) > 1})
+    if twice:
+        raise Unreadable("the column occurs twice", "Rename or remove one of them", column=twice[0])
+
+
+# ---- text
+
+
+def _csv(path: Path, name: str, faults: Faults) -> pa.Table:
+    data = path.read_bytes()
+    if path.name.lower().endswith(".gz"):
+        try:
+            data = gzip.decompress(data)
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise Unreadable(
+                f"the file is no gzip file: {error}", "Compress it again, or name it .csv"
+            ) from error
+    if b"\0" in data:
+        raise Unreadable("the file is not text", "Save the table as CSV in UTF-8")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise Unreadable(
+            f"the file is not UTF-8 text, see line {line}", "Save the table as CSV in UTF-8"
+        ) from error
+    if not text.strip():
+        raise Unreadable("the file is empty", "Write the names of the columns in its first line")
+    try:
+        header = next(csv.reader(io.StringIO(text, newline="")))
+    except csv.Error as error:
+        raise Unreadable(f"the first line is not CSV: {error}") from error
+    if len(header) == 1 and re.search("[;\t|]", header[0]):
+        raise Unreadable(
+            "the columns are not separated by commas", "Save the table with commas between the columns"
+        )
+    _check_header(header)
+    return _parse_csv(data, header, path.name, name, faults)
+
+
+def _parse_csv(data: bytes, header: list[str], file: str, name: str, faults: Faults) -> pa.Table:
+    skipped = 0
+
+    def skip(row: Any) -> str:
+        nonlocal skipped
+        skipped += 1
+        if skipped <= _LINE_LIMIT:
+            faults.add(
+                f"the row has {row.actual_columns} cells, the header {row.expected_columns}",
+                file=file,
+                table=name,
+                # Arrow counts the header line, and only knows the number when it reads in one thread.
+                row=None if row.number is None else row.number - 1,
+                hint="Put a cell that holds a comma or a quotation mark between quotation marks",
+            )
+        return "skip"
+
+    try:
+        table = pyarrow.csv.read_csv(
+            pa.BufferReader(data),
+            read_options=pyarrow.csv.ReadOptions(use_threads=False, block_size=1 << 24),
+            parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=skip),
+            convert_options=pyarrow.csv.ConvertOptions(
+                column_types={column: pa.string() for column in header},
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=True,
+                null_values=[""],
+            ),
+        )
+    except pa.ArrowInvalid as error:
+        raise Unreadable(
+            f"the file is not CSV: {_first_line(error)}", "Save the table as CSV in UTF-8"
+        ) from error
+    if skipped > _LINE_LIMIT:
+        faults.add(
+            f"and {skipped - _LINE_LIMIT} more rows with a wrong number of cells", file=file, table=name
+        )
+    return table
+
+
+# ---- parquet
+
+
+def _parts(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*.parquet") if path.is_file())
+
+
+def _parquet(path: Path) -> pa.Table:
+    paths = _parts(path) if path.is_dir() else [path]
+    if not paths:
+        raise Unreadable("the folder holds no .parquet file")
+    tables = []
+    for part in paths:
+        try:
+            tables.append(pq.ParquetFile(part).read())
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise Unreadable(f"{part.name} is not a readable Parquet file: {_first_line(error)}") from error
+    first = set(tables[0].column_names)
+    for part, table in zip(paths, tables, strict=True):
+        if set(table.column_names) != first:
+            odd = sorted(first ^ set(table.column_names))
+            raise Unreadable(f"{part.name} has other columns than {paths[0].name}: {', '.join(odd)}")
+    try:
+        return pa.concat_tables(tables, promote_options="permissive")
+    except pa.ArrowException as error:
+        raise Unreadable(f"the files of the folder do not fit together: {_first_line(error)}") from error
+
+
+# ---- workbooks
+
+
+def _excel(path: Path, name: str) -> pa.Table:
+    import openpyxl
+
+    try:
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+    except (
+        zipfile.BadZipFile,
+        KeyError,
+        ValueError,
+        openpyxl.utils.exceptions.InvalidFileException,
+    ) as error:
+        raise Unreadable(
+            f"the file is no .xlsx workbook: {_first_line(error)}", "Save it again as .xlsx"
+        ) from error
+    try:
+        sheets = book.sheetnames
+        if name not in sheets and len(sheets) > 1:
+            raise Unreadable(
+                f"the workbook has {len(sheets)} sheets and none is called '{name}'", "Rename the sheet"
+            )
+        rows = list(book[name if name in sheets else sheets[0]].iter_rows(values_only=True))
+    finally:
+        book.close()
+    # Rows and columns that were only formatted are not data.
+    while rows and all(cell is None for cell in rows[-1]):
+        rows.pop()
+    if not rows:
+        raise Unreadable("the sheet is empty", "Write the names of the columns in its first row")
+    width = max(i + 1 for row in rows for i, cell in enumerate(row) if cell is not None)
+    header = ["" if cell is None else str(cell) for cell in rows[0][:width]]
+    columns = list(zip(*(row[:width] for row in rows[1:]), strict=True)) or [()] * width
+    return _from_objects(header, columns)
+
+
+# ---- databases
+
+
+def _sql(source: Mapping[str, Any]) -> pa.Table:
+    import sqlalchemy
+    from sqlalchemy.exc import SQLAlchemyError
+
+    url = str(source.get("url", ""))
+    try:
+        parsed = sqlalchemy.make_url(url)
+    except (SQLAlchemyError, ValueError) as error:
+        raise Unreadable(
+            "the url of the database cannot be read", "Write it as postgresql+psycopg://…"
+        ) from error
+    parsed = _existing_sqlite(parsed, source.get("root"))
+    try:
+        engine = sqlalchemy.create_engine(parsed)
+        try:
+            # Without parameters the text goes to the database as it is: no %, : or ? in it gets another meaning.
+            # The connection is never committed, so a statement that writes leaves nothing behind.
+            with engine.connect().execution_options(no_parameters=True) as connection:
+                result = connection.exec_driver_sql(str(source.get("sql", "")))
+                if not result.returns_rows:
+                    raise Unreadable("the sql returns no rows", "Write a select")
+                header, rows = list(result.keys()), result.fetchall()
+        finally:
+            engine.dispose()
+    except (SQLAlchemyError, ImportError, OSError, ValueError, TypeError) as error:
+        reason = _without_secrets(_first_line(getattr(error, "orig", None) or error), parsed)
+        raise Unreadable(
+            f"the database says: {reason}", f"See the url {hide_password(url)} and the sql"
+        ) from None
+    return _from_objects(header, list(zip(*rows, strict=True)) or [()] * len(header))
+
+
+def _existing_sqlite(url: Any, root: object) -> Any:
+    """Place a relative SQLite file beside the project file; SQLite itself would create a missing one."""
+    if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
+        return url
+    path = Path(str(root or "."), url.database)
+    if not path.is_file():
+        raise Unreadable(f"there is no database {url.database}", "Correct the url in the project file")
+    return url.set(database=str(path))
+
+
+def _without_secrets(text: str, url: Any) -> str:
+    secrets = [url.password, *url.query.values()]
+    for secret in secrets:
+        if isinstance(secret, str) and secret:
+            text = text.replace(secret, "***")
+    return text
+
+
+# ---- Python objects
+
+
+def _frame(frame: pd.DataFrame) -> pa.Table:
+    header = [str(column) for column in frame.columns]
+    columns = []
+    for position, column in enumerate(header):
+        series = frame.iloc[:, position]
+        if series.dtype == object:
+            columns.append(_array(series.where(series.notna(), None).tolist(), column))
+            continue
+        try:
+            columns.append(pa.array(series, from_pandas=True))
+        except (pa.ArrowException, TypeError) as error:
+            raise Unreadable(f"a column of type {series.dtype} cannot be read", column=column) from error
+    arrays = [array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array]) for array in columns]
+    return pa.table(arrays, names=header) if header else pa.table({})
+
+
+def _from_objects(header: list[str], columns: Sequence[Sequence[Any]]) -> pa.Table:
+    return pa.table(
+        [_array(list(cells), name) for name, cells in zip(header, columns, strict=True)], names=header
+    )
+
+
+def _array(cells: list[Any], column: str) -> pa.Array:
+    """Make one Arrow column of Python objects; objects of several kinds become text."""
+    kinds = {type(cell) for cell in cells if cell is not None}
+    if bytes in kinds or memoryview in kinds:
+        raise Unreadable("the column holds bytes, not text or numbers", column=column)
+    if kinds <= {int, float, decimal.Decimal} and kinds - {int}:
+        return pa.array([None if cell is None else float(cell) for cell in cells], pa.float64())
+    if len(kinds) <= 1:
+        try:
+            return pa.array(cells, from_pandas=False)
+        except (pa.ArrowException, OverflowError):
+            pass
+    return pa.array([None if cell is None else text_of(cell) for cell in cells], pa.string())
+
+
+def text_of(cell: object) -> str:
+    """Write one cell as text the way a CSV file would hold it: 7.0 as 7, midnight as a date, True as true."""
+    if isinstance(cell, bool):
+        return str(cell).lower()
+    if isinstance(cell, float | decimal.Decimal) and math.isfinite(cell) and cell == int(cell):
+        return str(int(cell))
+    if isinstance(cell, datetime.datetime):
+        return cell.date().isoformat() if cell.time() == datetime.time() else cell.isoformat(sep=" ")
+    if isinstance(cell, datetime.date):
+        return cell.isoformat()
+    return str(cell)
+
+
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+
+
+def _first_line(error: object) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
