@@ -26,7 +26,7 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(STAMP)
 
-$(EXAMPLE)/tables/.made: $(STAMP) $(EXAMPLE)/make_tables.py
+$(EXAMPLE)/tables/.made: $(EXAMPLE)/make_tables.py $(wildcard $(EXAMPLE)/assumptions/*) | $(STAMP)
 	$(BIN)/python $(EXAMPLE)/make_tables.py
 	@touch $@
 
