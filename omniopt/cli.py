@@ -261,8 +261,8 @@ def verify(folder: Path) -> None:
 @cli.command()
 @click.argument("project", metavar="PROJECT", type=a_path)
 @click.option("-p", "--parameter", "pairs", metavar="KEY VALUE", type=(str, str), multiple=True,
-              help="A parameter of the notebooks; may be given several times.")  # fmt: skip
-@click.option("--report-only", is_flag=True, help="Show only what the notebooks say, not their code.")
+              help="A parameter of the notebooks. Repeat the option for several.")  # fmt: skip
+@click.option("--report-only", is_flag=True, help="A rehearsal: no lists for execution are written.")
 @click.option("--reports", metavar="DIR", type=a_path, default=Path("reports"), show_default=True,
               help="Where the run's folder appears.")  # fmt: skip
 @with_json
