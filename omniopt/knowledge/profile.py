@@ -1,0 +1,199 @@
+"""What history says about each customer: how often contacted, how often answered, how long ago.
+
+Everything here is *as of* a day: only contacts before that day count, and a response counts from the day after it
+came. So the same functions describe a customer today, and a customer on the day of a contact in the past.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from omniopt.errors import BadInput, Fault
+from omniopt.tables import Tables
+
+#: Outcomes from which nothing can be learnt about the response: not known yet, or never received.
+UNKNOWN = "sent"
+NOT_RECEIVED = "bounced"
+RESPONSE = "responded"
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Events:
+    """Dated things that happened to keys (a customer, an offer …), sorted so that "before day t" is a binary search.
+
+    Parameters
+    ----------
+    place : ndarray of int
+        ``key · span + day − first``, ascending.
+    total : ndarray of float
+        Running sum of the events' weights, with a leading zero: one longer than `place`.
+    first, span : int
+        The first day, and the number of days that a key has room for.
+    """
+
+    place: Ints
+    total: Floats
+    first: int
+    span: int
+
+    @classmethod
+    def of(cls, key: Ints, day: Ints, weight: Floats | None = None) -> Events:
+        """Sort events; `weight` is 1 each if not given."""
+        weight = np.ones(len(key)) if weight is None else weight
+        first = int(day.min()) if len(day) else 0
+        # Two spare days: a query may come the day after the last event, or before the first.
+        span = int(day.max()) - first + 3 if len(day) else 3
+        place = key.astype(np.int64) * span + (day - first)
+        order = np.argsort(place, kind="stable")
+        return cls(place[order], np.concatenate([[0.0], np.cumsum(weight[order])]), first, span)
+
+    def _ends(self, key: Ints, day: Ints) -> tuple[Ints, Ints]:
+        start = key.astype(np.int64) * self.span
+        until = start + np.clip(day - self.first, 0, self.span - 1)
+        return np.searchsorted(self.place, start), np.searchsorted(self.place, until)
+
+    def before(self, key: Ints, day: Ints) -> Floats:
+        """Return the sum of weights of each key's events strictly before each day."""
+        start, end = self._ends(key, day)
+        return self.total[end] - self.total[start]
+
+    def days_since(self, key: Ints, day: Ints) -> Floats:
+        """Return the days from each key's last event before each day to that day; NaN where there is none."""
+        start, end = self._ends(key, day)
+        some = end > start
+        last = self.place[np.where(some, end - 1, 0)] if len(self.place) else np.zeros(len(key), np.int64)
+        return np.where(some, day - (last - key * self.span + self.first), np.nan)
+
+
+def contacts_of(tables: Tables) -> pd.DataFrame:
+    """Return the contacts that customers received, from history, in an order that does not depend on the file's.
+
+    Planned and bounced contacts are left out. Added columns: ``category`` of the offer (empty text if it has none),
+    ``known`` (the outcome is known: anything but ``sent``), ``response`` (bool) and ``response_day``, the day from
+    which the response is known: the contact's own, or ``response_days`` later where history has that column.
+
+    Raises
+    ------
+    BadInput
+        When there is no history, or no column ``outcome`` in it, or an outcome is empty.
+    """
+    history = tables.history
+    if history is None or len(history) == 0:
+        raise BadInput([_fault("history has no rows", "Give the past contacts, or a table of scores")])
+    file = tables.files.get("history")
+    if "outcome" not in history.columns:
+        raise BadInput([_fault("history has no column 'outcome'", "Say what became of each contact", file)])
+    planned = (
+        history["planned"].fillna(False).to_numpy(bool)
+        if "planned" in history
+        else np.zeros(len(history), bool)
+    )
+    missing = np.flatnonzero(history["outcome"].isna().to_numpy() & ~planned)
+    if len(missing):
+        hint = f"Write the outcome, or '{UNKNOWN}' where it is not known yet"
+        message = f"{len(missing)} past contacts have no outcome; this is the first"
+        raise BadInput([_fault(message, hint, file, row=int(missing[0]) + 1, column="outcome")])
+    contacts = history[~planned & (history["outcome"] != NOT_RECEIVED).to_numpy()]
+    contacts = contacts.sort_values(["date", "customer_id", "offer_id", "channel"], ignore_index=True)
+    contacts["date"] = contacts["date"].astype("int64")
+    contacts["category"] = category_of(tables, contacts["offer_id"]).to_numpy()
+    contacts["known"] = (contacts["outcome"] != UNKNOWN).to_numpy()
+    contacts["response"] = (contacts["outcome"] == RESPONSE).to_numpy()
+    delay = contacts["response_days"].fillna(0) if "response_days" in contacts else 0
+    contacts["response_day"] = (contacts["date"] + delay).astype("int64")
+    return contacts
+
+
+def category_of(tables: Tables, offer_id: pd.Series) -> pd.Series:
+    """Return the category of each offer; an offer without one is its own category."""
+    if tables.offers is None or "category" not in tables.offers.columns:
+        return offer_id
+    known = tables.offers.set_index("offer_id")["category"]
+    return offer_id.map(known).fillna(offer_id)
+
+
+def profile(tables: Tables, as_of: int = 1) -> pd.DataFrame:
+    """Describe every customer by the contacts before a day.
+
+    Parameters
+    ----------
+    tables : Tables
+        Customers and history.
+    as_of : int
+        Day number; the first day of the horizon is 1. Nothing that happened on or after it counts.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per customer of the customers table (of history, without one), sorted by customer_id:
+        ``contacts`` received, ``outcomes`` (those whose outcome is known), ``responses``, ``response_rate``
+        (responses / outcomes, NaN without any), ``recency`` and ``response_recency`` (days since the last contact
+        and the last response, NaN without any), ``response_value`` (mean value of the responses, NaN without any).
+    """
+    contacts = contacts_of(tables)
+    source = tables.customers if tables.customers is not None else contacts
+    customers = pd.Index(np.sort(source["customer_id"].astype(str).unique()), name="customer_id")
+    day = np.full(len(customers), as_of, np.int64)
+    return (
+        CustomerPast(contacts, customers)
+        .at(np.arange(len(customers)), day)
+        .set_index(customers)
+        .reset_index()
+    )
+
+
+class CustomerPast:
+    """The contacts of each customer, ready to be asked about any day.
+
+    Parameters
+    ----------
+    contacts : pandas.DataFrame
+        As `contacts_of` returns them.
+    customers : pandas.Index
+        Customer ids; the queries name customers by their position in it.
+    """
+
+    def __init__(self, contacts: pd.DataFrame, customers: pd.Index) -> None:
+        code = customers.get_indexer(contacts["customer_id"])
+        ours = code >= 0
+        code, contacts = code[ours].astype(np.int64), contacts[ours]
+        day = contacts["date"].to_numpy()
+        known, answered = contacts["known"].to_numpy(), contacts["response"].to_numpy()
+        answer_day = contacts["response_day"].to_numpy()[answered]
+        self.contacts = Events.of(code, day)
+        self.outcomes = Events.of(code[known], day[known])
+        self.responses = Events.of(code[answered], answer_day)
+        value = contacts["value"].fillna(0.0).to_numpy() if "value" in contacts else np.zeros(len(contacts))
+        # In whole ten-thousandths, running sums are exact: no customer's mean depends on another's rows.
+        self.values = Events.of(code[answered], answer_day, np.rint(value[answered] * 1e4))
+
+    def at(self, customer: Ints, day: Ints) -> pd.DataFrame:
+        """Return one row per query: what was known of that customer before that day."""
+        outcomes, responses = self.outcomes.before(customer, day), self.responses.before(customer, day)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return pd.DataFrame(
+                {
+                    "contacts": self.contacts.before(customer, day),
+                    "outcomes": outcomes,
+                    "responses": responses,
+                    "response_rate": np.where(outcomes > 0, responses / outcomes, np.nan),
+                    "recency": self.contacts.days_since(customer, day),
+                    "response_recency": self.responses.days_since(customer, day),
+                    "response_value": np.where(
+                        responses > 0, self.values.before(customer, day) / responses / 1e4, np.nan
+                    ),
+                }
+            )
+
+
+def _fault(
+    message: str, hint: str, file: str | None = None, row: int | None = None, column: str | None = None
+) -> Fault:
+    return Fault(message, file=file, table="history", row=row, column=column, hint=hint)
