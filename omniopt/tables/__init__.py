@@ -25,8 +25,9 @@ import pyarrow as pa
 from omniopt.errors import Faults, nearest
 from omniopt.tables import check
 from omniopt.tables.contract import COMMON, CONTRACT, OUTCOMES, Column, TableSpec, spec_of
-from omniopt.tables.convert import Days, Place, column_values
-from omniopt.tables.sources import Source, display_name, hide_password, load, sha256_of, sha256_of_rows
+from omniopt.tables.convert import Days, Place, column_values, is_empty
+from omniopt.tables.database import hide_password
+from omniopt.tables.sources import Source, display_name, load, sha256_of, sha256_of_rows
 from omniopt.tables.write import read_parquet, write_csv, write_parquet
 
 __all__ = [
@@ -110,9 +111,12 @@ def read_tables(
     days = Days(horizon_start, horizon_days)
     check.check_names(sources, faults, project_file)
     check.check_presence(sources, faults, project_file)
-    tables, frames = Tables(), {}
+    tables, frames = Tables(), dict[str, pd.DataFrame]()
     # Tables of the contract come first: what is text in them is text in the tables that rules look up.
-    order = sorted(sources, key=lambda name: (name not in CONTRACT, list(CONTRACT).index(name) if name in CONTRACT else 0))
+    order = sorted(
+        sources,
+        key=lambda name: (name not in CONTRACT, list(CONTRACT).index(name) if name in CONTRACT else 0),
+    )
     for name in order:
         source = sources[name]
         tables.files[name] = display_name(source, name) or name
@@ -122,7 +126,9 @@ def read_tables(
             continue
         frame = _shape(loaded, name, display_name(source, name), days, text, faults)
         tables.inputs[name] = {
-            "sha256": sha256_of_rows(loaded) if isinstance(source, pd.DataFrame | Mapping) else sha256_of(source),
+            "sha256": sha256_of_rows(loaded)
+            if isinstance(source, pd.DataFrame | Mapping)
+            else sha256_of(source),
             "rows": len(frame),
             "source": _source_name(source),
         }
@@ -177,18 +183,16 @@ def _shape(
 ) -> pd.DataFrame:
     """Give every cell its meaning, fill in defaults, and check columns and keys."""
     spec = spec_of(name)
-    known = len(faults)
     columns: dict[str, pd.Series] = {}
     for column, cells in zip(loaded.column_names, loaded.columns, strict=True):
         wanted = spec.columns.get(column) or Column("text" if column in text else "free")
         place = Place(faults, file, name, column)
         values = column_values(cells, wanted.kind, place, days)
-        empty = values.isna().to_numpy() if len(faults) == known or cells.null_count else np.zeros(len(values), bool)
-        if wanted.default is not None and not wanted.filled:
+        if wanted.filled or (spec.measures and values.dtype == np.float64):
+            # Asked of the cells as they came: one that could not be read is not called empty as well.
+            place.bad(np.flatnonzero(is_empty(cells)), lambda row: "the cell is empty", "Write a value")
+        elif wanted.default is not None:
             values = values.fillna(wanted.default).astype(_DTYPES[wanted.kind])
-        elif wanted.filled or (spec.measures and values.dtype == np.float64):
-            missing = np.flatnonzero(empty & _was_empty(cells))
-            place.bad(missing, lambda row: "the cell is empty", "Write a value")
         columns[column] = values
     for column, wanted in spec.columns.items():
         if column in columns:
@@ -199,8 +203,10 @@ def _shape(
         elif wanted.default is not None:
             columns[column] = pd.Series(np.full(loaded.num_rows, wanted.default, _DTYPES[wanted.kind]))
     frame = pd.DataFrame(columns)
-    if not len(frame) and not spec.may_be_empty:
-        faults.add("the table has no rows", file=file, table=name, hint="Give it rows, or leave the table out")
+    if not loaded.num_rows and not spec.may_be_empty:
+        faults.add(
+            "the table has no rows", file=file, table=name, hint="Give it rows, or leave the table out"
+        )
     check.check_keys(name, frame, file, faults)
     return frame
 
@@ -208,19 +214,8 @@ def _shape(
 _DTYPES: dict[str, Any] = {"probability": np.float64, "bool": np.bool_, "days": np.int32}
 
 
-def _was_empty(cells: pa.ChunkedArray) -> np.ndarray:
-    """Tell which cells came empty, so that a cell that could not be read is not called empty as well."""
-    missing = cells.is_null().to_numpy()
-    kind = cells.type
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        import pyarrow.compute as pc
-
-        missing = missing | pc.fill_null(pc.equal(cells, ""), True).to_numpy()
-    return missing
-
-
 def _text_columns(name: str, multi_valued: Mapping[str, str], frames: Mapping[str, pd.DataFrame]) -> set[str]:
-    """Name the free attributes to keep as text: multi-valued ones, and in extra tables those a rule compares as text."""
+    """Name the attributes to keep as text: multi-valued ones, and in extra tables what is text elsewhere."""
     names = {column for column in multi_valued if check.PREFIXES.get(column.partition(".")[0]) == name}
     text = {column.partition(".")[2] for column in names}
     if name in CONTRACT:

@@ -24,7 +24,9 @@ def check_names(names: Iterable[str], faults: Faults, file: str | None = None) -
     for name in names:
         close = difflib.get_close_matches(name.casefold(), list(CONTRACT), n=1, cutoff=0.8)
         if name not in CONTRACT and close:
-            faults.add(f"'{name}' is no table of the contract", file=file, table=name, hint=nearest(name, CONTRACT))
+            faults.add(
+                f"'{name}' is no table of the contract", file=file, table=name, hint=nearest(name, CONTRACT)
+            )
 
 
 def check_presence(names: Iterable[str], faults: Faults, file: str | None = None) -> None:
@@ -32,7 +34,12 @@ def check_presence(names: Iterable[str], faults: Faults, file: str | None = None
     given = set(names)
     if "candidates" in given:
         if "actions" not in given:
-            faults.add("candidates are given without actions", file=file, table="actions", hint="Add the table actions")
+            faults.add(
+                "candidates are given without actions",
+                file=file,
+                table="actions",
+                hint="Add the table actions",
+            )
         return
     for name in ("customers", "offers", "channels"):
         if name not in given:
@@ -61,7 +68,9 @@ def check_keys(name: str, frame: pd.DataFrame, file: str | None, faults: Faults)
     for row in rows[:CELL_LIMIT]:
         cell = ", ".join(str(frame[column].iloc[row]) for column in key)
         message = f"{what} '{cell}' stands in row {first[row] + 1} already"
-        faults.add(message, file=file, table=name, row=int(row) + 1, column=key[-1], hint="Keep one of the two rows")
+        faults.add(
+            message, file=file, table=name, row=int(row) + 1, column=key[-1], hint="Keep one of the two rows"
+        )
     if len(rows) > CELL_LIMIT:
         faults.add(f"and {len(rows) - CELL_LIMIT} more rows with a key that is taken", file=file, table=name)
 
@@ -78,29 +87,33 @@ def check_links(frames: Frames, files: Files, faults: Faults) -> None:
             _check_link(name, frame[column], target, other[key], files, faults)
 
 
-def _check_link(name: str, ids: pd.Series, target: str, known: pd.Series, files: Files, faults: Faults) -> None:
+def _check_link(
+    name: str, ids: pd.Series, target: str, known: pd.Series, files: Files, faults: Faults
+) -> None:
     codes, words = pd.factorize(ids)
-    unknown = np.flatnonzero(~pd.Series(words).isin(known).to_numpy())
+    unknown = np.flatnonzero(pd.Index(known.unique()).get_indexer(pd.Index(words)) < 0)
     if not len(unknown):
         return
     counts = np.bincount(codes[codes >= 0], minlength=len(words))
-    seen, first = np.unique(codes, return_index=True)
-    first_row = dict(zip(seen.tolist(), first.tolist(), strict=True))
-    legal = known.dropna().iloc[:5000].tolist()
-    file, column = files.get(name), str(ids.name)
+    first = pd.Series(np.arange(len(codes))).groupby(codes).min()
+    there = files.get(target) or f"table {target}"
+    # Enough to find a slip of the pen; comparing with every id of a large table would take minutes.
+    legal = known.dropna().iloc[:2000].tolist()
     for code in unknown[:CELL_LIMIT]:
-        times = f" ({counts[code]} rows)" if counts[code] > 1 else ""
+        word, times = words[code], f" ({counts[code]} rows)" if counts[code] > 1 else ""
+        close = difflib.get_close_matches(word, legal, n=1, cutoff=0.6)
+        hint = f"did you mean '{close[0]}'?" if close else f"Add it there, or remove it from {name}"
         faults.add(
-            f"'{words[code]}' is not in {files.get(target) or target}{times}",
-            file=file,
+            f"'{word}' is not in {there}{times}",
+            file=files.get(name),
             table=name,
-            row=first_row[int(code)] + 1,
-            column=column,
-            hint=nearest(words[code], legal),
+            row=int(first[code]) + 1,
+            column=str(ids.name),
+            hint=hint,
         )
     if len(unknown) > CELL_LIMIT:
         more = f"and {len(unknown) - CELL_LIMIT} more unknown ids"
-        faults.add(more, file=file, table=name, column=column)
+        faults.add(more, file=files.get(name), table=name, column=str(ids.name))
 
 
 def check_rows(frames: Frames, files: Files, days: Days, faults: Faults) -> None:
@@ -109,7 +122,9 @@ def check_rows(frames: Frames, files: Files, days: Days, faults: Faults) -> None
         frame = frames.get(name)
         if frame is not None and {"valid_from", "valid_to"} <= set(frame):
             wrong = _true(frame["valid_from"] > frame["valid_to"])
-            _rows(wrong, name, "valid_to", "it lies before valid_from", "Exchange the two dates", files, faults)
+            _rows(
+                wrong, name, "valid_to", "it lies before valid_from", "Exchange the two dates", files, faults
+            )
     channels = frames.get("channels")
     if channels is not None:
         _check_channels(channels, files, faults)
@@ -134,24 +149,44 @@ def _check_channels(channels: pd.DataFrame, files: Files, faults: Faults) -> Non
         _rows(wrong, "channels", "send_to", message, "Exchange the two times", files, faults)
     if {"channel", "fallback"} <= set(channels):
         wrong = _true(channels["fallback"] == channels["channel"])
-        _rows(wrong, "channels", "fallback", "a channel is no fallback of itself", "Leave it empty", files, faults)
+        _rows(
+            wrong,
+            "channels",
+            "fallback",
+            "a channel is no fallback of itself",
+            "Leave it empty",
+            files,
+            faults,
+        )
 
 
 def _check_history(history: pd.DataFrame, files: Files, faults: Faults) -> None:
     planned = history["planned"].fillna(False).to_numpy(bool)
     late = _true(history["date"] >= 1) & ~planned
     message = "what happened on or after the planning date must stay out of history"
-    _rows(late, "history", "date", message, "Remove the row, or set planned to true for a commitment", files, faults)
+    _rows(
+        late,
+        "history",
+        "date",
+        message,
+        "Remove the row, or set planned to true for a commitment",
+        files,
+        faults,
+    )
     if "outcome" in history:
         untold = history["outcome"].isna().to_numpy() & ~planned
         hint = "Write the outcome, or set planned to true"
         _rows(untold, "history", "outcome", "the outcome is missing", hint, files, faults)
     elif not planned.all():
         hint = "Add the column, or a column planned that is true in every row"
-        faults.add("the column is missing", file=files.get("history"), table="history", column="outcome", hint=hint)
+        faults.add(
+            "the column is missing", file=files.get("history"), table="history", column="outcome", hint=hint
+        )
 
 
-def check_multi_valued(multi_valued: Mapping[str, str], frames: Frames, file: str | None, faults: Faults) -> None:
+def check_multi_valued(
+    multi_valued: Mapping[str, str], frames: Frames, file: str | None, faults: Faults
+) -> None:
     """Fault multi-valued columns that no table has."""
     for name, separator in multi_valued.items():
         prefix, _, column = name.partition(".")
@@ -163,7 +198,9 @@ def check_multi_valued(multi_valued: Mapping[str, str], frames: Frames, file: st
             legal = [] if frame is None else [f"{prefix}.{other}" for other in frame]
             faults.add(f"multi_valued: there is no column {name}", file=file, hint=nearest(name, legal))
         if not separator:
-            faults.add(f"multi_valued: the separator of '{name}' is empty", file=file, hint='Write one, such as ";"')
+            faults.add(
+                f"multi_valued: the separator of '{name}' is empty", file=file, hint='Write one, such as ";"'
+            )
 
 
 def _rows(

@@ -94,8 +94,8 @@ def column_values(column: pa.ChunkedArray, kind: str, place: Place, days: Days) 
     Returns
     -------
     pandas.Series
-        ``str`` for id, text, timezone and outcome; ``float64`` for number and probability; ``bool`` or ``boolean``
-        for bool; ``int32`` or ``Int32`` for date, time and days. Missing cells are missing values.
+        ``str`` for id, text, timezone and outcome; ``float64`` for number and probability; ``bool`` or
+        ``boolean`` for bool; ``int32`` or ``Int32`` for date, time and days. Empty cells are missing values.
     """
     try:
         column = _known_type(column)
@@ -159,14 +159,19 @@ def _zones() -> frozenset[str]:
     return frozenset(zoneinfo.available_timezones())
 
 
+def is_empty(column: pa.ChunkedArray) -> np.ndarray:
+    """Tell which cells came empty; empty text is an empty cell."""
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        return pc.fill_null(pc.equal(column, ""), True).to_numpy(zero_copy_only=False)
+    return column.is_null().to_numpy(zero_copy_only=False)
+
+
 # ---- Arrow to Arrow
 
 
 def _known_type(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Bring a column to large_string, float64, int64 or bool; empty text becomes a missing cell."""
     kind = column.type
-    if pa.types.is_dictionary(kind):
-        return _known_type(column.cast(kind.value_type))
     if pa.types.is_boolean(kind) or pa.types.is_int64(kind):
         return column
     if pa.types.is_integer(kind):
@@ -179,7 +184,8 @@ def _known_type(column: pa.ChunkedArray) -> pa.ChunkedArray:
         return column.cast(pa.date32()).cast(pa.large_string())
     if pa.types.is_time(kind):
         return column.cast(pa.time32("s"), safe=False).cast(pa.large_string())
-    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)):
+    text_types = (pa.string(), pa.large_string(), pa.string_view(), pa.null())
+    if kind not in text_types:
         raise TypeError(str(kind))
     text = column.cast(pa.large_string())
     return pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.large_string()), text)

@@ -1,4 +1,4 @@
-"""Where tables come from: files, folders, workbooks, databases and frames, all read into Arrow columns."""
+"""Where tables come from: files, folders, workbooks, queries and frames, all read into Arrow columns."""
 
 from __future__ import annotations
 
@@ -14,29 +14,26 @@ import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
 from omniopt.errors import Faults
+from omniopt.tables.database import query
+from omniopt.tables.unreadable import Unreadable, first_line
 
 #: A path, ``{"url": …, "sql": …}`` (with "root" for relative SQLite files), or a frame in memory.
-Source = Path | str | Mapping[str, Any] | pd.DataFrame
+Source: TypeAlias = Path | str | Mapping[str, Any] | pd.DataFrame
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet", ".xlsx")
 _LINE_LIMIT = 20
-
-
-class Unreadable(Exception):
-    """A source that cannot be read; the message says why, in words."""
-
-    def __init__(self, message: str, hint: str | None = None, column: str | None = None) -> None:
-        super().__init__(message)
-        self.hint = hint
-        self.column = column
+_CELL_ERRORS = ("#N/A", "#DIV/0!", "#REF!", "#VALUE!", "#NAME?", "#NUM!", "#NULL!")
+#: What Arrow can make one column of; anything else becomes text.
+_ARROW_KINDS = {bool, int, float, str, datetime.date, datetime.datetime, datetime.time, list, tuple, dict}
 
 
 def load(source: Source, name: str, faults: Faults) -> pa.Table | None:
@@ -60,6 +57,7 @@ def load(source: Source, name: str, faults: Faults) -> pa.Table | None:
     try:
         table = _load(source, name, faults)
         _check_header(table.column_names)
+        table = pa.table([_plain(column) for column in table.columns], names=table.column_names)
     except Unreadable as error:
         faults.add(str(error), file=file, table=name, column=error.column, hint=error.hint)
         return None
@@ -81,8 +79,8 @@ def sha256_of(source: Source) -> str:
     Parameters
     ----------
     source : path, mapping or DataFrame
-        A file is hashed by its bytes, a folder by the sorted names and bytes of its parquet files, a query and a
-        frame by the CSV text of their rows.
+        A file is hashed by its bytes, a folder by the names and bytes of its parquet files, a query and
+        a frame by the CSV text of their rows.
 
     Returns
     -------
@@ -90,7 +88,9 @@ def sha256_of(source: Source) -> str:
         64 hexadecimal digits.
     """
     if isinstance(source, pd.DataFrame | Mapping):
-        return sha256_of_rows(_load(source, "table", Faults()))
+        table = load(source, "table", faults := Faults())
+        faults.raise_if_any()
+        return sha256_of_rows(table)
     path = Path(source)
     if not path.is_dir():
         with path.open("rb") as stream:
@@ -105,30 +105,16 @@ def sha256_of(source: Source) -> str:
 def sha256_of_rows(table: pa.Table) -> str:
     """Hash the CSV text of rows that have no file of their own."""
     buffer = io.BytesIO()
-    plain = [_plain(column) for column in table.columns]
-    pyarrow.csv.write_csv(pa.table(plain, names=table.column_names), buffer)
+    pyarrow.csv.write_csv(table, buffer)
     return hashlib.sha256(buffer.getbuffer()).hexdigest()
-
-
-def hide_password(url: str) -> str:
-    """Return a database URL that may be shown and stored."""
-    from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import ArgumentError
-
-    try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError):
-        return "***"
-    secret = re.compile("pass|pwd|secret|token|key", re.IGNORECASE)
-    query = {k: "***" if secret.search(k) else v for k, v in parsed.query.items()}
-    return parsed.set(query=query).render_as_string(hide_password=True)
 
 
 def _load(source: Source, name: str, faults: Faults) -> pa.Table:
     if isinstance(source, pd.DataFrame):
         return _frame(source)
     if isinstance(source, Mapping):
-        return _sql(source)
+        header, columns = query(source)
+        return _from_objects(header, columns)
     path = Path(source)
     lower = path.name.lower()
     if not path.exists():
@@ -141,7 +127,7 @@ def _load(source: Source, name: str, faults: Faults) -> pa.Table:
         if lower.endswith((".csv", ".csv.gz")):
             return _csv(path, name, faults)
         if lower.endswith(".xlsx"):
-            return _excel(path, name)
+            return _excel(path, name, faults)
     except OSError as error:
         raise Unreadable(f"the file cannot be read: {error.strerror or error}") from error
     raise Unreadable(
@@ -179,17 +165,12 @@ def _csv(path: Path, name: str, faults: Faults) -> pa.Table:
             ) from error
     if b"\0" in data:
         raise Unreadable("the file is not text", "Save the table as CSV in UTF-8")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise Unreadable(
-            f"the file is not UTF-8 text, see line {line}", "Save the table as CSV in UTF-8"
-        ) from error
-    if not text.strip():
+    if not data[:4096].removeprefix(b"\xef\xbb\xbf").strip():
         raise Unreadable("the file is empty", "Write the names of the columns in its first line")
     try:
-        header = next(csv.reader(io.StringIO(text, newline="")))
+        header = next(csv.reader(io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", newline="")))
+    except UnicodeDecodeError as error:
+        raise _not_utf8(data) from error
     except csv.Error as error:
         raise Unreadable(f"the first line is not CSV: {error}") from error
     if len(header) == 1 and re.search("[;\t|]", header[0]):
@@ -231,13 +212,22 @@ def _parse_csv(data: bytes, header: list[str], file: str, name: str, faults: Fau
         )
     except pa.ArrowInvalid as error:
         raise Unreadable(
-            f"the file is not CSV: {_first_line(error)}", "Save the table as CSV in UTF-8"
+            f"the file is not CSV: {first_line(error)}", "Save the table as CSV in UTF-8"
         ) from error
     if skipped > _LINE_LIMIT:
         faults.add(
             f"and {skipped - _LINE_LIMIT} more rows with a wrong number of cells", file=file, table=name
         )
     return table
+
+
+def _not_utf8(data: bytes) -> Unreadable:
+    try:
+        data.decode("utf-8")
+        where = ""
+    except UnicodeDecodeError as error:
+        where = f", see line {data.count(10, 0, error.start) + 1}"
+    return Unreadable(f"the file is not UTF-8 text{where}", "Save the table as CSV in UTF-8")
 
 
 # ---- parquet
@@ -256,7 +246,7 @@ def _parquet(path: Path) -> pa.Table:
         try:
             tables.append(pq.ParquetFile(part).read())
         except (pa.ArrowException, OSError, ValueError) as error:
-            raise Unreadable(f"{part.name} is not a readable Parquet file: {_first_line(error)}") from error
+            raise Unreadable(f"{part.name} is not a readable Parquet file: {first_line(error)}") from error
     first = set(tables[0].column_names)
     for part, table in zip(paths, tables, strict=True):
         if set(table.column_names) != first:
@@ -265,13 +255,13 @@ def _parquet(path: Path) -> pa.Table:
     try:
         return pa.concat_tables(tables, promote_options="permissive")
     except pa.ArrowException as error:
-        raise Unreadable(f"the files of the folder do not fit together: {_first_line(error)}") from error
+        raise Unreadable(f"the files of the folder do not fit together: {first_line(error)}") from error
 
 
 # ---- workbooks
 
 
-def _excel(path: Path, name: str) -> pa.Table:
+def _excel(path: Path, name: str, faults: Faults) -> pa.Table:
     import openpyxl
 
     try:
@@ -283,15 +273,18 @@ def _excel(path: Path, name: str) -> pa.Table:
         openpyxl.utils.exceptions.InvalidFileException,
     ) as error:
         raise Unreadable(
-            f"the file is no .xlsx workbook: {_first_line(error)}", "Save it again as .xlsx"
+            f"the file is no .xlsx workbook: {first_line(error)}", "Save it again as .xlsx"
         ) from error
     try:
-        sheets = book.sheetnames
-        if name not in sheets and len(sheets) > 1:
+        sheets = {sheet.title: sheet for sheet in book.worksheets}
+        if name not in sheets and len(sheets) != 1:
             raise Unreadable(
                 f"the workbook has {len(sheets)} sheets and none is called '{name}'", "Rename the sheet"
             )
-        rows = list(book[name if name in sheets else sheets[0]].iter_rows(values_only=True))
+        sheet = sheets.get(name) or next(iter(sheets.values()))
+        # The size a workbook states of itself may be wrong; without it, every row that is there is read.
+        sheet.reset_dimensions()
+        rows = list(sheet.iter_rows(values_only=True))
     finally:
         book.close()
     # Rows and columns that were only formatted are not data.
@@ -300,62 +293,15 @@ def _excel(path: Path, name: str) -> pa.Table:
     if not rows:
         raise Unreadable("the sheet is empty", "Write the names of the columns in its first row")
     width = max(i + 1 for row in rows for i, cell in enumerate(row) if cell is not None)
-    header = ["" if cell is None else str(cell) for cell in rows[0][:width]]
-    columns = list(zip(*(row[:width] for row in rows[1:]), strict=True)) or [()] * width
-    return _from_objects(header, columns)
-
-
-# ---- databases
-
-
-def _sql(source: Mapping[str, Any]) -> pa.Table:
-    import sqlalchemy
-    from sqlalchemy.exc import SQLAlchemyError
-
-    url = str(source.get("url", ""))
-    try:
-        parsed = sqlalchemy.make_url(url)
-    except (SQLAlchemyError, ValueError) as error:
-        raise Unreadable(
-            "the url of the database cannot be read", "Write it as postgresql+psycopg://…"
-        ) from error
-    parsed = _existing_sqlite(parsed, source.get("root"))
-    try:
-        engine = sqlalchemy.create_engine(parsed)
-        try:
-            # Without parameters the text goes to the database as it is: no %, : or ? in it gets another meaning.
-            # The connection is never committed, so a statement that writes leaves nothing behind.
-            with engine.connect().execution_options(no_parameters=True) as connection:
-                result = connection.exec_driver_sql(str(source.get("sql", "")))
-                if not result.returns_rows:
-                    raise Unreadable("the sql returns no rows", "Write a select")
-                header, rows = list(result.keys()), result.fetchall()
-        finally:
-            engine.dispose()
-    except (SQLAlchemyError, ImportError, OSError, ValueError, TypeError) as error:
-        reason = _without_secrets(_first_line(getattr(error, "orig", None) or error), parsed)
-        raise Unreadable(
-            f"the database says: {reason}", f"See the url {hide_password(url)} and the sql"
-        ) from None
-    return _from_objects(header, list(zip(*rows, strict=True)) or [()] * len(header))
-
-
-def _existing_sqlite(url: Any, root: object) -> Any:
-    """Place a relative SQLite file beside the project file; SQLite itself would create a missing one."""
-    if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
-        return url
-    path = Path(str(root or "."), url.database)
-    if not path.is_file():
-        raise Unreadable(f"there is no database {url.database}", "Correct the url in the project file")
-    return url.set(database=str(path))
-
-
-def _without_secrets(text: str, url: Any) -> str:
-    secrets = [url.password, *url.query.values()]
-    for secret in secrets:
-        if isinstance(secret, str) and secret:
-            text = text.replace(secret, "***")
-    return text
+    rows = [(*row[:width], *[None] * (width - len(row))) for row in rows]
+    header = ["" if cell is None else str(cell) for cell in rows[0]]
+    for number, row in enumerate(rows[1:], start=1):
+        for column, cell in zip(header, row, strict=True):
+            if isinstance(cell, str) and cell in _CELL_ERRORS:
+                faults.add(
+                    f"the cell holds the error {cell}", file=path.name, table=name, row=number, column=column
+                )
+    return _from_objects(header, [[row[i] for row in rows[1:]] for i in range(width)])
 
 
 # ---- Python objects
@@ -388,9 +334,9 @@ def _array(cells: list[Any], column: str) -> pa.Array:
     kinds = {type(cell) for cell in cells if cell is not None}
     if bytes in kinds or memoryview in kinds:
         raise Unreadable("the column holds bytes, not text or numbers", column=column)
-    if kinds <= {int, float, decimal.Decimal} and kinds - {int}:
+    if kinds <= {int, float, decimal.Decimal, np.float64} and kinds - {int}:
         return pa.array([None if cell is None else float(cell) for cell in cells], pa.float64())
-    if len(kinds) <= 1:
+    if len(kinds) <= 1 and kinds <= _ARROW_KINDS:
         try:
             return pa.array(cells, from_pandas=False)
         except (pa.ArrowException, OverflowError):
@@ -402,7 +348,7 @@ def text_of(cell: object) -> str:
     """Write one cell as text the way a CSV file would hold it: 7.0 as 7, midnight as a date, True as true."""
     if isinstance(cell, bool):
         return str(cell).lower()
-    if isinstance(cell, float | decimal.Decimal) and math.isfinite(cell) and cell == int(cell):
+    if isinstance(cell, float | decimal.Decimal | np.floating) and math.isfinite(cell) and cell == int(cell):
         return str(int(cell))
     if isinstance(cell, datetime.datetime):
         return cell.date().isoformat() if cell.time() == datetime.time() else cell.isoformat(sep=" ")
@@ -413,7 +359,3 @@ def text_of(cell: object) -> str:
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
-
-
-def _first_line(error: object) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

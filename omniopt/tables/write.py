@@ -27,7 +27,9 @@ def write_parquet(frame: pd.DataFrame, path: Path | str) -> None:
     columns = [_as_stored(column) for column in table.columns]
     # Without the schemas of pandas and Arrow the bytes depend on the rows alone, not on who wrote them.
     stored = pa.table(columns, names=table.column_names)
-    pq.write_table(stored, path, compression="zstd", version="2.6", store_schema=False, row_group_size=1 << 20)
+    pq.write_table(
+        stored, path, compression="zstd", version="2.6", store_schema=False, row_group_size=1 << 20
+    )
 
 
 def read_parquet(path: Path | str) -> pd.DataFrame:
@@ -44,14 +46,16 @@ def read_parquet(path: Path | str) -> pd.DataFrame:
         Text as ``str``, dates as ``datetime64[s]``, integers with missing cells as nullable integers.
     """
     table = pq.ParquetFile(path).read()
-    frame = pd.DataFrame({name: _as_frame(column) for name, column in zip(table.column_names, table.columns, strict=True)})
+    frame = pd.DataFrame(
+        {name: _as_frame(column) for name, column in zip(table.column_names, table.columns, strict=True)}
+    )
     return frame[table.column_names]
 
 
 def write_csv(frame: pd.DataFrame, path: Path | str) -> None:
-    """Write a frame as CSV in UTF-8 with ``\\n`` at the ends of lines.
+    """Write a frame as CSV in UTF-8; lines end as on Unix.
 
-    Text that a spreadsheet would run as a formula gets an apostrophe in front; numbers are written as they are.
+    Text that a spreadsheet would run as a formula gets an apostrophe in front; numbers stay as they are.
 
     Parameters
     ----------
@@ -76,7 +80,11 @@ def _as_stored(column: pa.ChunkedArray) -> pa.ChunkedArray:
         return column.cast(pa.string())
     if pa.types.is_timestamp(kind) and kind.tz is None:
         try:
-            return column.cast(pa.timestamp("s")).cast(pa.date32()) if _all_midnight(column) else column.cast(pa.timestamp("us"))
+            return (
+                column.cast(pa.timestamp("s")).cast(pa.date32())
+                if _all_midnight(column)
+                else column.cast(pa.timestamp("us"))
+            )
         except pa.ArrowInvalid:
             return column
     return column.combine_chunks() if column.num_chunks > 1 else column

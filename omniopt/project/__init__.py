@@ -4,60 +4,38 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from omniopt.errors import BadInput, Fault, Faults, nearest
-from omniopt.tables import Source, Tables, hide_password, read_tables
+from omniopt.errors import Faults, nearest
+from omniopt.project.file import PROJECT_FILE, Horizon, ProjectFile, SqlSource, read_yaml, validated
+from omniopt.tables import Source, Tables, hide_password, read_table, read_tables
 
-#: Name of the project file in a project's folder.
-PROJECT_FILE = "omniopt.yaml"
+__all__ = [
+    "CONTACT_KEYS",
+    "LIMIT_KEYS",
+    "PROJECT_FILE",
+    "Horizon",
+    "Project",
+    "ProjectFile",
+    "SqlSource",
+    "read_yaml",
+]
 
 #: What `Project.with_limit` and `Project.with_contact` may change.
-LIMIT_KEYS = (
+LIMIT_KEYS = tuple(
     "measure where per min max rolling_days over all_or_nothing fixed_cost penalty report_only".split()
 )
-CONTACT_KEYS = "where per min max days every count unit history min_or_none".split()
+CONTACT_KEYS = tuple("where per min max days every count unit history min_or_none".split())
 
 
-class Horizon(BaseModel):
-    """The days contacts are planned for: ``days`` days from ``start``, which is day 1."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    start: datetime.date
-    days: int = Field(ge=1, strict=True)
-
-
-class SqlSource(BaseModel):
-    """A table that is the result of a query; ``url`` is a SQLAlchemy URL."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    url: str
-    sql: str
-
-
-class ProjectFile(BaseModel):
-    """The project file, key by key."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    version: Literal[1]
-    name: str = Field(min_length=1)
-    seed: int = Field(default=0, ge=0, strict=True)
-    horizon: Horizon | None = None
-    tables: dict[str, str | SqlSource] = Field(min_length=1)
-    multi_valued: dict[str, str] = {}
-    policy: str | dict[str, Any]
-
-
-@dataclass(frozen=True)
+# Two projects are equal if they are one: frames have no single answer to whether they are equal.
+@dataclass(frozen=True, eq=False)
 class Project:
     """A project: its file, its tables, its policy, and the changes made to it since.
 
@@ -86,9 +64,9 @@ class Project:
     file: Path | None
     policy: dict[str, Any]
     changes: dict[str, Any] = field(default_factory=dict)
-    frames: dict[str, pd.DataFrame] = field(default_factory=dict)
+    frames: dict[str, pd.DataFrame] = field(default_factory=dict, repr=False)
     policy_file: Path | None = None
-    _cache: dict[str, Tables] = field(default_factory=dict, repr=False, compare=False)
+    _cache: dict[str, Tables] = field(default_factory=dict, repr=False)
 
     @classmethod
     def load(cls, path: Path | str) -> Project:
@@ -113,9 +91,8 @@ class Project:
             file = file / PROJECT_FILE
         raw = read_yaml(file)
         faults = Faults()
-        spec = _validated(raw, file.name, faults)
+        spec = validated(raw, file.name, faults)
         faults.raise_if_any()
-        assert spec is not None
         if isinstance(spec.policy, dict):
             return cls(spec, file.parent, file, spec.policy)
         policy_file = file.parent / spec.policy
@@ -165,7 +142,10 @@ class Project:
         policy_file = Path(policy) if isinstance(policy, str | Path) else None
         rules = read_yaml(policy_file) if policy_file else policy
         if not isinstance(rules, Mapping):
-            faults.add(f"the policy is a {type(rules).__name__}, not a mapping", hint=_POLICY_HINT)
+            faults.add(
+                f"the policy is a {type(rules).__name__}, not a mapping",
+                hint="Write keys such as objective and limits",
+            )
             rules = {}
         raw = {
             "version": 1,
@@ -176,9 +156,8 @@ class Project:
             "multi_valued": dict(multi_valued or {}),
             "policy": dict(rules),
         }
-        spec = _validated(raw, None, faults)
+        spec = validated(raw, None, faults)
         faults.raise_if_any()
-        assert spec is not None
         return cls(spec, Path("."), None, dict(rules), frames=dict(tables), policy_file=policy_file)
 
     @property
@@ -228,12 +207,17 @@ class Project:
         """Put the sources as the project file writes them, and the hashes of project and policy."""
         for name, source in self.spec.tables.items():
             if name not in self.frames:
-                as_written = f"{hide_password(source.url)} {source.sql}" if isinstance(source, SqlSource) else source
+                as_written = (
+                    f"{hide_password(source.url)} {source.sql}" if isinstance(source, SqlSource) else source
+                )
                 tables.inputs[name]["source"] = as_written
         for name, file in (("project", self.file), ("policy", self.policy_file)):
             if file:
                 digest = hashlib.sha256(file.read_bytes()).hexdigest()
-                tables.inputs[name] = {"sha256": digest, "source": self.spec.policy if name == "policy" else file.name}
+                tables.inputs[name] = {
+                    "sha256": digest,
+                    "source": self.spec.policy if name == "policy" else file.name,
+                }
 
     def with_limit(self, name: str, **changes: Any) -> Project:
         """Return a project with a limit changed.
@@ -260,9 +244,9 @@ class Project:
         """Return a project with a contact rule changed; see `with_limit`."""
         return self._with_rule("contact", name, changes, CONTACT_KEYS)
 
-    def _with_rule(self, section: str, name: str, changes: dict[str, Any], legal: list[str]) -> Project:
-        rules = self.policy.get(section) or []
-        names = [str(rule.get("name")) for rule in rules if isinstance(rule, Mapping)]
+    def _with_rule(self, section: str, name: str, changes: dict[str, Any], legal: tuple[str, ...]) -> Project:
+        rules = self.policy.get(section)
+        names = [str(rule.get("name")) for rule in rules or () if isinstance(rule, Mapping)]
         faults = Faults()
         if name not in names:
             what = "limit" if section == "limits" else "contact rule"
@@ -310,7 +294,7 @@ class Project:
         for section in ("limits", "contact"):
             changes = self.changes.get(section, {})
             if changes:
-                policy[section] = [_changed(rule, changes.get(rule.get("name"), {})) for rule in policy[section]]
+                policy[section] = [_changed(rule, changes) for rule in policy[section]]
         return policy
 
     def date_of(self, day: Any) -> Any:
@@ -337,25 +321,31 @@ class Project:
         return dates
 
 
-def _changed(rule: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in (rule | changes).items() if not (key in changes and value is None)}
+def _changed(rule: Any, changes: Mapping[str, dict[str, Any]]) -> Any:
+    """Apply the changes of the rule's name; a key changed to None is left out."""
+    mine = changes.get(str(rule.get("name"))) if isinstance(rule, Mapping) else None
+    if not mine:
+        return rule
+    return {key: value for key, value in {**rule, **mine}.items() if key not in mine or value is not None}
 
 
 def _contacts(frame: pd.DataFrame | None, table: str, faults: Faults) -> list[list[str]]:
     if frame is None or not len(frame):
         return []
-    from omniopt.tables import read_table
-
     missing = [column for column in ("customer_id", "action_id") if column not in frame]
     for column in missing:
-        faults.add("the column is missing", table=table, column=column, hint=nearest(column, map(str, frame.columns)))
+        faults.add(
+            "the column is missing", table=table, column=column, hint=nearest(column, map(str, frame.columns))
+        )
     if missing:
         return []
     wanted = frame[[column for column in ("customer_id", "action_id", "reason") if column in frame]]
     read = read_table(wanted, table, faults, text=("reason",))
     for column in ("customer_id", "action_id"):
         for row in np.flatnonzero(read[column].isna()):
-            faults.add("the cell is empty", table=table, row=int(row) + 1, column=column, hint="Write a value")
+            faults.add(
+                "the cell is empty", table=table, row=int(row) + 1, column=column, hint="Write a value"
+            )
     reasons = read["reason"].fillna("") if "reason" in read else pd.Series([""] * len(read))
     return [list(row) for row in zip(read["customer_id"], read["action_id"], reasons, strict=True)]
 
@@ -369,97 +359,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         return _plain(value.item())
     return value.isoformat() if isinstance(value, datetime.date) else value
-
-
-# ---- the file
-
-
-_POLICY_HINT = "Write keys such as objective: and limits:"
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML without surprises: no duplicate keys, no aliases, and NO, 08:30 and 007 are text."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            event = self.peek_event()
-            raise yaml.composer.ComposerError(None, None, "aliases (*name) are not read", event.start_mark)
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, list | dict) or key in seen:
-                problem = f"the key '{key}' stands here twice" if not isinstance(key, list | dict) else "a key is no text"
-                raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
-# The words of YAML 1.2: a column that holds the country NO, or an id 007, is not changed on the way.
-_Loader.yaml_implicit_resolvers = {}
-for _tag, _pattern, _first in (
-    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
-    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
-    ("int", r"[-+]?(0|[1-9][0-9]*)", "-+0123456789"),
-    ("float", r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?", "-+.0123456789"),
-    ("timestamp", r"[0-9]{4}-[0-9]{2}-[0-9]{2}", "0123456789"),
-):
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"), list(_first))
-
-
-def read_yaml(file: Path) -> dict[str, Any]:
-    """Read a YAML file that holds a mapping.
-
-    Parameters
-    ----------
-    file : Path
-        The file.
-
-    Returns
-    -------
-    dict
-
-    Raises
-    ------
-    BadInput
-        When it cannot be read, is no YAML, has a key twice, or holds no mapping.
-    """
-    try:
-        raw = yaml.load(file.read_text(encoding="utf-8-sig"), Loader=_Loader)  # noqa: S506 (a safe loader)
-    except FileNotFoundError as error:
-        raise BadInput(Fault(f"there is no file {file.name} in {file.parent}", hint="Correct the path")) from error
-    except OSError as error:
-        raise BadInput(Fault(f"the file cannot be read: {error.strerror}", file=file.name)) from error
-    except (UnicodeDecodeError, yaml.reader.ReaderError) as error:
-        raise BadInput(Fault("the file is not UTF-8 text", file=file.name)) from error
-    except yaml.MarkedYAMLError as error:
-        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise BadInput(Fault(f"{error.problem or 'this is no YAML'}", file=file.name + line)) from error
-    except (ValueError, RecursionError) as error:
-        raise BadInput(Fault(f"this is no YAML: {error}", file=file.name)) from error
-    if not isinstance(raw, dict):
-        what = {list: "a list", type(None): "empty"}.get(type(raw), "no mapping")
-        raise BadInput(Fault(f"the file is {what}, not a mapping of keys", file=file.name, hint=_POLICY_HINT))
-    return raw
-
-
-def _validated(raw: dict[str, Any], file: str | None, faults: Faults) -> ProjectFile | None:
-    try:
-        return ProjectFile.model_validate(raw)
-    except ValidationError as error:
-        for problem in error.errors():
-            path = [str(part) for part in problem["loc"]]
-            # Pydantic names the branch of a union it tried; the reader does not know of it.
-            path = [part for part in path if part not in ("str", "SqlSource") and not part.startswith("dict[")]
-            where, hint = ".".join(path), None
-            message = problem["msg"][:1].lower() + problem["msg"][1:]
-            if problem["type"] == "extra_forbidden":
-                model = {"horizon": Horizon, "tables": SqlSource}.get(path[0], ProjectFile)
-                message, hint = f"the key '{path[-1]}' is unknown", nearest(path[-1], model.model_fields)
-                where = ".".join(path[:-1])
-            elif problem["type"] == "missing":
-                message, where = f"the key '{path[-1]}' is missing", ".".join(path[:-1])
-            faults.add(f"{where}: {message}" if where else message, file=file, hint=hint)
-        return None
