@@ -214,3 +214,15 @@ def _sentence(text: str) -> str:
 
 def _stem(file: str) -> str:
     return file.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1].split(".", 1)[0]
+
+
+class StoppedWithoutPlan(OmnioptError):
+    """Time ran out before any plan was found (exit status 4).
+
+    Parameters
+    ----------
+    message : str
+        What was being done, and how to mend it.
+    """
+
+    exit_code = 4

@@ -1,0 +1,1 @@
+"""What could be done: the catalogue of actions, past contacts and candidates."""

@@ -1,0 +1,102 @@
+"""The exact solver: PuLP with HiGHS. The only module that imports pulp.
+
+PuLP 3.3 and 4 report differently (3.3 says "Optimal" after a time limit), so status, bound and
+values are taken from HiGHS itself through PuLP's solver model.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from operator import mul
+from typing import Literal
+
+import numpy as np
+import pulp
+from scipy import sparse
+
+TOLERANCE = 1e-9  # of rows and of integrality, the least that HiGHS accepts being 1e-10
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the solver found.
+
+    Attributes
+    ----------
+    status : {"done", "stopped", "infeasible"}
+        ``done``: the gap asked for was reached; ``stopped``: out of time or out of numbers.
+    values : ndarray of float64 or None
+        The best solution's columns, if there is one.
+    bound : float
+        No solution has a greater objective.
+    """
+
+    status: Literal["done", "stopped", "infeasible"]
+    values: np.ndarray | None
+    bound: float
+
+
+def solve(
+    objective: np.ndarray, matrix: sparse.csr_array, lo: np.ndarray, hi: np.ndarray,
+    lower: np.ndarray, upper: np.ndarray, binaries: int, gap: float, time_limit: float | None,
+) -> Outcome:  # fmt: skip
+    """Maximise ``objective·z`` subject to ``lo ≤ matrix z ≤ hi``; the first columns are binary.
+
+    Parameters
+    ----------
+    objective, lower, upper : ndarray, shape (c,)
+    matrix : csr_array, shape (r, c)
+    lo, hi : ndarray, shape (r,)
+    binaries : int
+        How many of the first columns are binary.
+    gap : float
+        Relative gap at which to stop.
+    time_limit : float or None
+        Seconds.
+
+    Returns
+    -------
+    Outcome
+    """
+    # minimising the negative keeps the sign of HiGHS's bound the same in both PuLP versions
+    model = pulp.LpProblem("omniopt", pulp.LpMinimize)
+    columns = [
+        model.add_variable(f"x{j}", float(a), float(b), pulp.LpInteger if j < binaries else pulp.LpContinuous)
+        for j, (a, b) in enumerate(zip(lower, upper, strict=True))
+    ]
+    model += pulp.lpSum(map(mul, (-objective).tolist(), columns))
+    for i in range(matrix.shape[0]):
+        begin, end = matrix.indptr[i : i + 2]
+        if begin == end:
+            if lo[i] > TOLERANCE or hi[i] < -TOLERANCE:
+                return Outcome("infeasible", None, -math.inf)
+            continue
+        row = pulp.lpSum(map(mul, matrix.data[begin:end].tolist(), [columns[j] for j in matrix.indices[begin:end]]))
+        if lo[i] == hi[i]:
+            model += row == float(hi[i]), f"e{i}"
+            continue
+        if np.isfinite(hi[i]):
+            model += row <= float(hi[i]), f"u{i}"
+        if np.isfinite(lo[i]):
+            model += row >= float(lo[i]), f"l{i}"
+    solver = pulp.HiGHS(
+        msg=False, threads=1, gapRel=gap, gapAbs=0.0, timeLimit=time_limit,
+        mip_feasibility_tolerance=TOLERANCE, primal_feasibility_tolerance=TOLERANCE,
+    )  # fmt: skip
+    model.solve(solver)
+    return _outcome(model, columns)
+
+
+def _outcome(model: pulp.LpProblem, columns: list[pulp.LpVariable]) -> Outcome:
+    highs = model.solverModel
+    status = highs.getModelStatus().name
+    if status in ("kInfeasible", "kUnboundedOrInfeasible"):  # binaries are bounded, so only one of the two
+        return Outcome("infeasible", None, -math.inf)
+    info = highs.getInfo()
+    bound = -float(info.mip_dual_bound)
+    if not math.isfinite(bound):
+        bound = math.inf
+    found = math.isfinite(info.objective_function_value) and int(info.primal_solution_status) == 2
+    values = np.array([pulp.value(z) for z in columns], np.float64) if found else None
+    return Outcome("done" if status == "kOptimal" else "stopped", values, bound)

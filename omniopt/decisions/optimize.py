@@ -1,0 +1,184 @@
+"""From a project to a plan."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from omniopt.decisions import kernels
+from omniopt.decisions.certificate import gap_of, peak_memory_mb, rule_entries, status_of, versions
+from omniopt.decisions.plan import Plan, alternatives_frame, contact_frame, dropped_frame
+from omniopt.decisions.problem import Problem, build_problem
+from omniopt.decisions.relax import Dual, forced
+from omniopt.decisions.restrict import Progress, Search, search
+from omniopt.errors import BadInput, Faults
+from omniopt.project import Project
+
+SOLVERS = ("auto", "exact")
+
+
+def optimize(
+    project: Project,
+    gap: float = 1e-4,
+    time_limit: float | None = None,
+    solver: str = "auto",
+    scores: pd.DataFrame | None = None,
+    progress: Progress | None = None,
+) -> Plan:
+    """Decide who gets which offer, on which channel, when.
+
+    Parameters
+    ----------
+    project : Project
+        Tables and policy.
+    gap : float
+        Relative gap at which to stop, at least 0.
+    time_limit : float, optional
+        Seconds for the solve. The best plan found by then is returned, with its gap.
+    solver : {"auto", "exact"}
+        How to solve.
+    scores : DataFrame, optional
+        customer_id, offer_id, channel, p_response, in place of the project's own.
+    progress : callable, optional
+        Called with a step's name, the best objective and the best bound, as they close in.
+
+    Returns
+    -------
+    Plan
+
+    Raises
+    ------
+    BadInput
+        With all faults of tables and policy.
+    Infeasible
+        If no plan keeps all rules.
+    StoppedWithoutPlan
+        If time ran out before any plan was found.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import omniopt as oo
+    >>> actions = pd.DataFrame({"action_id": ["call", "mail"], "offer_id": "card", "channel": ["call", "mail"]})
+    >>> candidates = pd.DataFrame(
+    ...     {"customer_id": ["ann", "ann", "bob"], "action_id": ["call", "mail", "call"], "value": [5.0, 3.0, 4.0]}
+    ... )
+    >>> policy = {"objective": "value", "limits": [{"name": "calls", "where": {"channel": "call"}, "max": 1}],
+    ...           "contact": [{"name": "one each", "max": 1}]}
+    >>> plan = oo.optimize(oo.Project.from_frames(policy, actions=actions, candidates=candidates))
+    >>> plan.status, plan.objective
+    ('optimal', 7.0)
+    """
+    _check_arguments(gap, time_limit, solver)
+    began = time.perf_counter()
+    project.read()
+    read = time.perf_counter()
+    problem = build_problem(project, scores)
+    built = time.perf_counter()
+    found = search(problem, gap, time_limit, progress or (lambda *_: None))
+    solved = time.perf_counter()
+    seconds = {"read": read - began, "build": built - read, "solve": solved - built}
+    return _plan(problem, found, gap, seconds)
+
+
+def _check_arguments(gap: float, time_limit: float | None, solver: str) -> None:
+    faults = Faults()
+    if not (isinstance(gap, int | float) and math.isfinite(gap) and gap >= 0):
+        faults.add(f"the gap is a number from 0, not {gap!r}", hint="Write for instance 0.0001.")
+    if time_limit is not None and not (isinstance(time_limit, int | float) and time_limit > 0):
+        faults.add(f"the time limit is a number of seconds above 0, not {time_limit!r}")
+    if solver not in SOLVERS:
+        faults.add(f"the solver is one of {', '.join(SOLVERS)}, not {solver!r}")
+    faults.raise_if_any()
+
+
+def _plan(problem: Problem, found: Search, target: float, seconds: dict[str, float]) -> Plan:
+    assert found.chosen is not None and found.dual is not None
+    chosen, dual, sign = found.chosen, found.dual, problem.sign
+    objective = math.fsum(problem.objective[chosen])
+    bound = max(found.bound, objective)
+    gap = gap_of(objective, bound)
+    contacts = contact_frame(problem, np.flatnonzero(chosen)).assign(advantage=_advantage(problem, chosen, dual))
+    contacts = contacts.sort_values(["customer_id", "date", "action_id"], kind="stable", ignore_index=True)
+    reasons = np.bincount(problem.everything.reason, minlength=len(problem.everything.reasons))
+    horizon = project_horizon(problem.project)
+    certificate: dict[str, Any] = {
+        "name": problem.project.spec.name,
+        "status": status_of(gap, target),
+        "objective": sign * objective + 0.0,
+        "bound": sign * bound + 0.0,
+        "gap": gap,
+        "gap_target": target,
+        "bound_from_prices": sign * dual.bound + 0.0,
+        "objective_expr": problem.policy.objective,
+        "sense": problem.policy.sense,
+        "candidates": len(problem),
+        "customers": len(problem.catalogue.entities["customer"]),
+        "coupling_rows": len(problem.coupling),
+        "solver": "exact",
+        "rules": rule_entries(problem, chosen, dual.prices),
+        "dropped": {r: int(n) for r, n in zip(problem.everything.reasons[1:], reasons[1:], strict=True) if n},
+        "notes": problem.notes,
+        "horizon": horizon,
+        "seconds": {k: round(v, 3) for k, v in seconds.items()} | {"write": 0.0},
+        "peak_memory_mb": peak_memory_mb(),
+        "seed": problem.project.spec.seed,
+        "inputs": problem.tables.inputs,
+        "versions": versions(),
+        "project": None,
+        "changes": problem.project.changes,
+    }
+    scores = problem.scores if problem.model_scores else None
+    return Plan(
+        certificate, contacts, dropped_frame(problem), alternatives_frame(problem, chosen, dual.worth), scores, problem
+    )
+
+
+def project_horizon(project: Project) -> dict[str, Any] | None:
+    """Return the horizon as a certificate writes it."""
+    horizon = project.spec.horizon
+    return None if horizon is None else {"start": horizon.start.isoformat(), "days": horizon.days}
+
+
+def _advantage(problem: Problem, chosen: np.ndarray, dual: Dual) -> np.ndarray:
+    """By how much each customer's best plan beats the best one without the chosen contact, at the prices."""
+    if not len(problem):
+        return np.zeros(0)
+    index = kernels.UnitIndex.of(problem.candidates.customer, problem.units)
+    loss = kernels.margins(
+        index.unit_start, dual.worth, forced(problem), dual.value, dual.chosen, chosen & dual.chosen,
+        index.start, index.row, index.slot, index.cap, index.guide, index.slots,
+    )  # fmt: skip
+    return np.where(dual.chosen & np.isfinite(loss), loss, 0.0)[chosen]
+
+
+def compare(a: Plan, b: Plan) -> pd.DataFrame:
+    """Put two plans side by side.
+
+    Parameters
+    ----------
+    a, b : Plan
+
+    Returns
+    -------
+    DataFrame
+        measure, a, b, difference (b less a): objective, bound, value, cost, response, contacts,
+        customers reached, and contacts by channel.
+    """
+    rows = [("objective", a.objective, b.objective), ("bound", a.bound, b.bound)]
+    for name in ("value", "cost", "response"):
+        rows.append((name, *(float(p.contacts[name].sum(min_count=1)) for p in (a, b))))
+    rows.append(("contacts", float(len(a.contacts)), float(len(b.contacts))))
+    rows.append(("customers", *(float(p.contacts["customer_id"].nunique()) for p in (a, b))))
+    counts = [p.contacts["channel"].value_counts() for p in (a, b)]
+    for channel in sorted(set(counts[0].index) | set(counts[1].index)):
+        rows.append((f"contacts on {channel}", *(float(c.get(channel, 0)) for c in counts)))
+    frame = pd.DataFrame(rows, columns=["measure", "a", "b"])
+    return frame.assign(difference=frame["b"] - frame["a"])
+
+
+__all__ = ["BadInput", "compare", "optimize"]

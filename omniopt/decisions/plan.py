@@ -1,0 +1,200 @@
+"""The plan: what was decided, what it earns, what proves it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from omniopt.actions.candidates import Candidates
+from omniopt.decisions.problem import Problem
+from omniopt.errors import BadInput
+from omniopt.tables import read_parquet, write_parquet
+
+ALTERNATIVES = 5  # best contacts not chosen that are kept for each customer
+FILES = ("plan.parquet", "certificate.json", "scores.parquet", "dropped.parquet", "alternatives.parquet")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A plan with its proof.
+
+    Attributes
+    ----------
+    certificate : dict
+        Everything the plan claims; what ``certificate.json`` holds.
+    contacts : DataFrame
+        One row per chosen contact: customer_id, action_id, offer_id, channel, date, fallback,
+        value, cost, response, objective, advantage. Sorted by customer_id, date, action_id.
+    dropped : DataFrame
+        Candidates that were taken out before the decision, with the reason.
+    alternatives : DataFrame
+        For each customer the best contacts that were not chosen; ``worth`` is their objective
+        less the prices of what they would use.
+    scores : DataFrame or None
+        The response model's scores, where the project has no scores of its own.
+    problem : Problem or None
+        The problem solved; None for a plan read from a folder.
+    """
+
+    certificate: dict[str, Any]
+    contacts: pd.DataFrame
+    dropped: pd.DataFrame
+    alternatives: pd.DataFrame
+    scores: pd.DataFrame | None = None
+    problem: Problem | None = field(default=None, repr=False)
+
+    @property
+    def status(self) -> str:
+        """``optimal``, ``within_gap`` or ``stopped_early``."""
+        return str(self.certificate["status"])
+
+    @property
+    def objective(self) -> float:
+        """What the plan is worth, in the units of the policy's objective."""
+        return float(self.certificate["objective"])
+
+    @property
+    def bound(self) -> float:
+        """What no plan under these rules can beat."""
+        return float(self.certificate["bound"])
+
+    @property
+    def gap(self) -> float:
+        """Distance of objective and bound, relative to the bound."""
+        return float(self.certificate["gap"])
+
+    @property
+    def rules(self) -> pd.DataFrame:
+        """One row per rule and group: bounds, use, slack and price."""
+        return pd.DataFrame(self.certificate["rules"])
+
+    @property
+    def reasons(self) -> pd.DataFrame:
+        """How many candidates and customers each reason took out."""
+        grouped = self.dropped.groupby("reason", sort=False, observed=True)
+        counts = grouped.agg(candidates=("customer_id", "size"), customers=("customer_id", "nunique"))
+        return counts.sort_values("candidates", ascending=False, kind="stable").reset_index()
+
+    def save(self, folder: Path | str) -> None:
+        """Write the plan's files into a folder; each appears whole or not at all.
+
+        Raises
+        ------
+        BadInput
+            If the folder cannot be written to.
+        """
+        folder = Path(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as staging:
+                self._write(Path(staging), folder)
+                for name in FILES:
+                    (folder / name).unlink(missing_ok=True) if name != "certificate.json" else None
+                # the certificate goes last: a folder without it is no finished plan
+                for name in sorted(os.listdir(staging), key=lambda n: n == "certificate.json"):
+                    shutil.move(Path(staging) / name, folder / name)
+        except OSError as error:
+            raise BadInput(f"the plan cannot be written to {folder}: {error.strerror}") from None
+
+    def _write(self, staging: Path, folder: Path) -> None:
+        certificate = dict(self.certificate)
+        if self.problem is not None and self.problem.project.file is not None:
+            certificate["project"] = os.path.relpath(self.problem.project.file.resolve(), folder.resolve())
+        write_parquet(self.contacts, staging / "plan.parquet")
+        write_parquet(self.dropped, staging / "dropped.parquet")
+        write_parquet(self.alternatives, staging / "alternatives.parquet")
+        if self.scores is not None:
+            write_parquet(self.scores, staging / "scores.parquet")
+        text = json.dumps(certificate, indent=1, ensure_ascii=False, allow_nan=False)
+        (staging / "certificate.json").write_text(text + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path | str) -> Plan:
+        """Read a plan that was saved.
+
+        Raises
+        ------
+        BadInput
+            If the folder holds no finished plan.
+        """
+        folder = Path(folder)
+        if not (folder / "certificate.json").is_file() or not (folder / "plan.parquet").is_file():
+            raise BadInput(f"{folder} holds no finished plan: certificate.json or plan.parquet is missing")
+        certificate = json.loads((folder / "certificate.json").read_text(encoding="utf-8"))
+        frames = [read_parquet(folder / f"{n}.parquet") for n in ("plan", "dropped", "alternatives")]
+        scores = folder / "scores.parquet"
+        return cls(certificate, *frames, scores=read_parquet(scores) if scores.is_file() else None)
+
+
+def contact_frame(problem: Problem, index: np.ndarray) -> pd.DataFrame:
+    """Show candidates by their ids and measures, one row each."""
+    return _frame(problem, problem.candidates, index).assign(objective=problem.sign * problem.objective[index])
+
+
+def _frame(problem: Problem, c: Candidates, index: np.ndarray) -> pd.DataFrame:
+    catalogue = problem.catalogue
+    rows = c.rows().take(index)
+    fallback = c.fallback[index]
+    names = np.append(catalogue.ids("channel"), None)
+    assert rows.day is not None
+    columns: dict[str, Any] = {
+        "customer_id": pd.array(catalogue.ids("customer")[rows.codes["customer"]], dtype="str"),
+        "action_id": pd.array(catalogue.ids("action")[rows.codes["action"]], dtype="str"),
+        "offer_id": pd.array(catalogue.ids("offer")[rows.codes["offer"]], dtype="str"),
+        "channel": pd.array(catalogue.ids("channel")[rows.codes["channel"]], dtype="str"),
+        "date": _dates(problem, rows.day),
+        "fallback": pd.array(names[fallback], dtype="str"),
+    }
+    for name in ("value", "cost", "response"):
+        measure = _measure(problem, c, name)
+        columns[name] = np.full(len(index), np.nan) if measure is None else measure[index]
+    return pd.DataFrame(columns)
+
+
+def _measure(problem: Problem, c: Candidates, name: str) -> np.ndarray | None:
+    """Value, cost or response of every candidate, where the project has such a measure."""
+    if name in c.measures:
+        return c.measures[name]
+    action = problem.catalogue.entities["action"]
+    if name in action and pd.api.types.is_numeric_dtype(action[name]):
+        return action[name].to_numpy(np.float64)[c.action]
+    return None
+
+
+def _dates(problem: Problem, day: np.ndarray) -> Any:
+    start = problem.catalogue.start
+    if start is None:
+        return day.astype(np.int32)
+    return (start + (day - 1).astype("timedelta64[D]")).astype("datetime64[s]")
+
+
+def dropped_frame(problem: Problem) -> pd.DataFrame:
+    """List the candidates that were taken out, with the reason."""
+    everything = problem.everything
+    index = np.flatnonzero(everything.reason)
+    bare = Candidates(
+        everything.catalogue, everything.customer, everything.action, everything.reason, everything.reasons,
+        everything.delivery, everything.fallback,
+    )  # fmt: skip
+    frame = _frame(problem, bare, index)[["customer_id", "action_id", "offer_id", "channel", "date"]]
+    reason = pd.Categorical.from_codes(everything.reason[index], categories=everything.reasons)
+    return frame.assign(reason=reason.astype("str"))
+
+
+def alternatives_frame(problem: Problem, chosen: np.ndarray, worth: np.ndarray) -> pd.DataFrame:
+    """List each customer's best contacts that were not chosen, by their worth at the plan's prices."""
+    open_ = np.flatnonzero(~chosen)
+    order = open_[np.lexsort((open_, -worth[open_], problem.candidates.customer[open_]))]
+    customer = problem.candidates.customer[order]
+    first = np.flatnonzero(np.diff(customer, prepend=-1))
+    rank = np.arange(len(order)) - np.repeat(first, np.diff(np.append(first, len(order))))
+    best = order[rank < ALTERNATIVES]
+    return contact_frame(problem, best).drop(columns="fallback").assign(worth=worth[best])

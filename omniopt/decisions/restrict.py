@@ -1,0 +1,191 @@
+"""Solve a problem: relax, fix what is settled, let the exact solver finish the rest.
+
+1.  The LP gives prices; the prices give the bound L and every unit's best set.
+2.  A candidate's margin is what its unit loses if the candidate's fate is turned round. A plan
+    that turns it round earns at most L - margin. So once a plan worth P is known, every
+    candidate with a margin above L - P is fixed for good.
+3.  Before that, candidates are fixed on trust: those of large margin stay as the LP has them,
+    the rest goes to the exact solver. The undecided grow until the gap is met or the fixing is
+    proven, in which case the exact solver's own bound holds for the whole problem.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from omniopt.decisions import exact, kernels
+from omniopt.decisions.model import Model, state_model
+from omniopt.decisions.problem import Problem
+from omniopt.decisions.relax import Dual, Relaxation, forced, prove, relax
+from omniopt.errors import Infeasible, StoppedWithoutPlan
+
+WHOLE = 1_000  # candidates up to which everything goes to the exact solver at once
+FIRST_UNDECIDED = 2_000  # candidates left open at first
+GROWTH = 4
+SAFETY = 1e-10  # relative allowance for the rounding of the exact solver's bound
+
+Progress = Callable[[str, float, float], None]
+
+
+@dataclass
+class Search:
+    """State of a solve: the best plan so far and the best bound, as maximised.
+
+    Attributes
+    ----------
+    chosen : ndarray of bool or None, shape (n,)
+    objective, bound : float
+    dual : Dual or None
+        Prices and what they prove.
+    """
+
+    problem: Problem
+    gap: float
+    deadline: float
+    progress: Progress
+    chosen: np.ndarray | None = None
+    objective: float = -math.inf
+    bound: float = math.inf
+    dual: Dual | None = None
+    log: list[str] = field(default_factory=list)
+
+    def left(self) -> float | None:
+        """Seconds that are left, None for no limit."""
+        return None if math.isinf(self.deadline) else max(self.deadline - time.monotonic(), 0.0)
+
+    def reached(self) -> bool:
+        """Whether the gap asked for is met."""
+        return self.chosen is not None and self.bound - self.objective <= self.gap * max(1.0, abs(self.bound))
+
+    def offer(self, chosen: np.ndarray) -> None:
+        """Take a plan if it is better than the one at hand."""
+        value = math.fsum(self.problem.objective[chosen])
+        if value > self.objective:
+            self.chosen, self.objective = chosen, value
+
+    def tighten(self, bound: float) -> None:
+        """Take a bound if it is better; no bound is below a plan that is at hand."""
+        self.bound = max(min(self.bound, bound), self.objective)
+
+    def report(self, step: str) -> None:
+        """Tell whoever watches how far bound and plan are apart."""
+        self.progress(step, self.objective, self.bound)
+
+
+def search(problem: Problem, gap: float, time_limit: float | None, progress: Progress) -> Search:
+    """Find a plan within the gap, or the best one in the time.
+
+    Raises
+    ------
+    Infeasible
+        If no plan keeps all rules.
+    StoppedWithoutPlan
+        If time ran out before any plan was found.
+    """
+    deadline = math.inf if time_limit is None else time.monotonic() + time_limit
+    state = Search(problem, gap, deadline, progress)
+    model = state_model(problem)
+    if not len(problem):
+        _empty(state)
+        return state
+    index = kernels.UnitIndex.of(problem.candidates.customer, problem.units)
+    try:
+        relaxation = relax(model, state.left())
+    except TimeoutError as error:
+        raise StoppedWithoutPlan(str(error)) from None
+    state.dual = prove(problem, index, relaxation.prices)
+    state.tighten(state.dual.bound)
+    state.report("prices")
+    margin = _margins(problem, index, state.dual)
+    undecided = len(problem) if len(problem) <= WHOLE else FIRST_UNDECIDED
+    while not state.reached():
+        undecided = _step(state, model, relaxation, margin, min(undecided, len(problem)))
+        if not undecided:
+            break
+    if state.chosen is None:
+        raise StoppedWithoutPlan("no plan was found in time")
+    return state
+
+
+def _empty(state: Search) -> None:
+    """Nothing to choose from: the empty plan is best, if the rules allow it."""
+    coupling = state.problem.coupling
+    if (coupling.lo > 0).any() or (coupling.hi < 0).any():
+        raise Infeasible("there are no candidates, but a limit asks for some")
+    state.dual = Dual(np.zeros(len(coupling)), 0.0, np.zeros(0), np.zeros(0), np.zeros(0, bool))
+    state.offer(np.zeros(0, bool))
+    state.tighten(0.0)
+
+
+def _margins(problem: Problem, index: kernels.UnitIndex, dual: Dual) -> np.ndarray:
+    wanted = np.ones(len(problem), bool)
+    return kernels.margins(
+        index.unit_start, dual.worth, forced(problem), dual.value, dual.chosen, wanted,
+        index.start, index.row, index.slot, index.cap, index.guide, index.slots,
+    )  # fmt: skip
+
+
+def _step(state: Search, model: Model, relaxation: Relaxation, margin: np.ndarray, undecided: int) -> int:
+    """Solve with so many candidates undecided; return how many to leave open next, 0 to stop."""
+    assert state.dual is not None
+    n = model.n
+    provable = margin <= state.bound - state.objective if state.chosen is not None else np.ones(n, bool)
+    proven = int(provable.sum()) <= undecided
+    if proven:
+        free, base = provable, state.dual.chosen.astype(np.float64)
+    else:
+        split = np.abs(relaxation.values[:n] - np.round(relaxation.values[:n])) > 1e-6
+        customer = state.problem.candidates.customer
+        free = np.isin(customer, customer[split])
+        rank = np.argsort(np.where(free, -1.0, margin), kind="stable")
+        free[rank[:undecided]] = True
+        base = np.round(relaxation.values[:n])
+    base[state.problem.locked] = 1.0
+    outcome = _restricted(state, model, free, base)
+    if outcome.values is not None:
+        state.offer(_complete(free, base, outcome.values))
+    if proven or free.all():
+        if outcome.status == "infeasible" and state.chosen is None:
+            raise Infeasible("no plan keeps all rules")
+        bound = outcome.bound if outcome.status != "infeasible" else -math.inf
+        state.tighten(max(bound + SAFETY * max(1.0, abs(bound)), state.objective))
+        state.report("proof")
+        return 0
+    state.report(f"{int(free.sum())} undecided")
+    out_of_time = state.left() == 0.0
+    return 0 if out_of_time else undecided * GROWTH
+
+
+def _complete(free: np.ndarray, base: np.ndarray, values: np.ndarray) -> np.ndarray:
+    chosen = base > 0.5
+    chosen[free] = values > 0.5
+    return chosen
+
+
+def _restricted(state: Search, model: Model, free: np.ndarray, base: np.ndarray) -> exact.Outcome:
+    """Hand the free candidates and what the fixed ones leave of every row to the exact solver."""
+    n = model.n
+    columns = np.concatenate([np.flatnonzero(free), np.arange(n, len(model.objective))])
+    fixed = np.where(free, 0.0, base)
+    rest = model.matrix[:, :n] @ fixed
+    lower = model.lower.copy()
+    lower[model.links[:, 1][fixed[model.links[:, 0]] > 0.5]] = 1.0
+    matrix = model.matrix[:, columns]
+    matters = np.diff(matrix.indptr) > 0
+    # rows without free contacts are kept by the fixed ones, or no choice of the free ones mends them
+    broken = ~matters & ((rest > model.hi + 1e-7) | (rest < model.lo - 1e-7))
+    if broken[: model.k + model.r].any():
+        return exact.Outcome("infeasible", None, -math.inf)
+    constant = float(model.objective[:n] @ fixed)
+    wanted = 0.0 if len(columns) <= WHOLE else state.gap / 2
+    outcome = exact.solve(
+        model.objective[columns], matrix[matters], (model.lo - rest)[matters], (model.hi - rest)[matters],
+        lower[columns], model.upper[columns], int(free.sum()), wanted, state.left(),
+    )  # fmt: skip
+    values = None if outcome.values is None else outcome.values[: int(free.sum())]
+    return exact.Outcome(outcome.status, values, outcome.bound + constant)
