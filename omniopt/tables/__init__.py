@@ -111,7 +111,7 @@ def read_tables(
     days = Days(horizon_start, horizon_days)
     check.check_names(sources, faults, project_file)
     check.check_presence(sources, faults, project_file)
-    tables, frames = Tables(), dict[str, pd.DataFrame]()
+    tables, frames, whole = Tables(), dict[str, pd.DataFrame](), set[str]()
     # Tables of the contract come first: what is text in them is text in the tables that rules look up.
     order = sorted(
         sources,
@@ -121,9 +121,12 @@ def read_tables(
         source = sources[name]
         tables.files[name] = display_name(source, name) or name
         text = _text_columns(name, multi_valued, frames)
+        before = len(faults)
         loaded = load(source, name, faults)
         if loaded is None:
             continue
+        if loaded.num_rows and len(faults) == before:
+            whole.add(name)
         frame = _shape(loaded, name, display_name(source, name), days, text, faults)
         tables.inputs[name] = {
             "sha256": sha256_of_rows(loaded)
@@ -138,7 +141,7 @@ def read_tables(
         else:
             tables.extra[name] = frame
     files = {name: display_name(source, name) for name, source in sources.items()}
-    check.check_links(frames, files, faults)
+    check.check_links(frames, whole, files, faults)
     check.check_rows(frames, files, days, faults)
     check.check_multi_valued(multi_valued, frames, project_file, faults)
     return tables

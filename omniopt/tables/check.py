@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -75,14 +75,22 @@ def check_keys(name: str, frame: pd.DataFrame, file: str | None, faults: Faults)
         faults.add(f"and {len(rows) - CELL_LIMIT} more rows with a key that is taken", file=file, table=name)
 
 
-def check_links(frames: Frames, files: Files, faults: Faults) -> None:
-    """Fault ids that the table they point to does not hold, once per distinct id."""
+def check_links(frames: Frames, whole: Collection[str], files: Files, faults: Faults) -> None:
+    """Fault ids that the table they point to does not hold, once per distinct id.
+
+    Only tables in `whole` are pointed to: one that lost rows in reading, or has none, has said so already.
+    """
     for name, frame in frames.items():
         if frame is None:
             continue
         for column, target in CONTRACT[name].links.items():
             other = frames.get(target)
-            if other is None or column not in frame or (key := CONTRACT[target].key[0]) not in other:
+            if (
+                other is None
+                or target not in whole
+                or column not in frame
+                or (key := CONTRACT[target].key[0]) not in other
+            ):
                 continue
             _check_link(name, frame[column], target, other[key], files, faults)
 
@@ -98,11 +106,11 @@ def _check_link(
     first = pd.Series(np.arange(len(codes))).groupby(codes).min()
     there = files.get(target) or f"table {target}"
     # Enough to find a slip of the pen; comparing with every id of a large table would take minutes.
-    legal = known.dropna().iloc[:2000].tolist()
+    legal = {word.casefold(): word for word in known.dropna().iloc[:2000]}
     for code in unknown[:CELL_LIMIT]:
         word, times = words[code], f" ({counts[code]} rows)" if counts[code] > 1 else ""
-        close = difflib.get_close_matches(word, legal, n=1, cutoff=0.6)
-        hint = f"did you mean '{close[0]}'?" if close else f"Add it there, or remove it from {name}"
+        close = difflib.get_close_matches(word.casefold().strip(), list(legal), n=1, cutoff=0.6)
+        hint = f"did you mean '{legal[close[0]]}'?" if close else f"Add it there, or remove it from {name}"
         faults.add(
             f"'{word}' is not in {there}{times}",
             file=files.get(name),

@@ -22,6 +22,7 @@ CELL_LIMIT = 20
 #: Day numbers beyond this are dates written without hyphens, or slips.
 _DAY_LIMIT = 100_000
 
+_DATE = r"(\d{4}-\d\d-\d\d)([T ].*)?"
 _NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
 _NOT_FINITE = r"(?i)^\s*[+-]?(nan|inf|infinity)\s*$"
 #: Digits that are a name rather than a quantity: leading zeros, or more digits than a number keeps.
@@ -70,10 +71,11 @@ class Days:
         if re.fullmatch(r"[+-]?\d{1,9}", text):
             if abs(int(text)) <= _DAY_LIMIT:
                 return int(text)
-        elif match := re.fullmatch(r"(\d{4}-\d\d-\d\d)([T ].*)?", text):
-            if self.start is None:
-                raise ValueError(f"'{text}' is a date, but the project has no horizon to count days from")
-            return (datetime.date.fromisoformat(match[1]) - self.start).days + 1
+        elif self.start and (match := re.fullmatch(_DATE, text)):
+            try:
+                return (datetime.date.fromisoformat(match[1]) - self.start).days + 1
+            except ValueError:
+                raise ValueError(f"there is no day '{match[1]}'") from None
         raise ValueError(f"'{text}' is neither a date nor a day number")
 
 
@@ -112,7 +114,7 @@ def column_values(column: pa.ChunkedArray, kind: str, place: Place, days: Days) 
         case "bool":
             return _booleans(column, place)
         case "date":
-            return _by_value(column, days.number, place, "Write it as 2026-11-23, or as a day number")
+            return _dates(column, place, days)
         case "time":
             return _by_value(column, minutes, place, "Write it as 08:30")
         case "days":
@@ -279,6 +281,15 @@ def _booleans(column: pa.ChunkedArray, place: Place) -> pd.Series:
 
 def _boolean_series(true: np.ndarray, missing: np.ndarray) -> pd.Series:
     return pd.Series(pd.arrays.BooleanArray(true, missing)) if missing.any() else pd.Series(true)
+
+
+def _dates(column: pa.ChunkedArray, place: Place, days: Days) -> pd.Series:
+    text = _text(column)
+    if days.start is None and _mask(pc.match_substring_regex(text, rf"^\s*{_DATE}$")).any():
+        hint = "Give the project file a horizon with its start and days, or write day numbers"
+        place.say("the cells are dates, but the project has no horizon to count days from", hint)
+        return pd.Series(pd.arrays.IntegerArray(np.zeros(len(text), np.int32), np.ones(len(text), bool)))
+    return _by_value(text, days.number, place, "Write it as 2026-11-23, or as a day number")
 
 
 def _by_value(column: pa.ChunkedArray, read: Callable[[str], int], place: Place, hint: str) -> pd.Series:

@@ -119,7 +119,7 @@ def _load(source: Source, name: str, faults: Faults) -> pa.Table:
     lower = path.name.lower()
     if not path.exists():
         raise Unreadable(
-            f"there is no file {path.name} in {path.parent}", "Correct the path in the project file"
+            f"there is no such file in {path.parent}", "Correct the path in the project file"
         )
     try:
         if path.is_dir() or lower.endswith(".parquet"):
