@@ -1,7 +1,7 @@
 """Who the customers are, and how they would respond.
 
-The names are loaded when they are first used: scikit-learn takes a second, and a project with its own scores does
-not need it.
+The names are loaded when they are first used: scikit-learn takes a second, and a project with its own scores
+does not need it.
 """
 
 from importlib import import_module

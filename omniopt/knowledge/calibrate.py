@@ -22,11 +22,11 @@ LOWEST = 1e-6
 class Calibration:
     """A curve from a model's log-odds to probabilities, with a level for each group.
 
-    First a logistic curve (Platt 1999), whose level may differ between groups: response to one category may rise
-    while that to another falls. The levels are drawn to the common one, so that a group with few contacts keeps
-    near it, and a group that was not seen keeps it. Then, with many responses, an isotonic regression on its result,
-    drawn through the centres of its steps, so that different scores keep different probabilities (Oron and Flournoy
-    2017, Stat. Biopharm. Res. 9, 258-267).
+    First a logistic curve (Platt 1999), whose level may differ between groups: response to one category may
+    rise while that to another falls. The levels are drawn to the common one, so that a group with few
+    contacts keeps near it, and a group that was not seen keeps it. Then, with many responses, an isotonic
+    regression on its result, drawn through the centres of its steps, so that different scores keep different
+    probabilities (Oron and Flournoy 2017, Stat. Biopharm. Res. 9, 258-267).
 
     Attributes
     ----------

@@ -41,7 +41,7 @@ def auc(p: npt.ArrayLike, y: npt.ArrayLike) -> float:
 
 
 def log_loss(p: npt.ArrayLike, y: npt.ArrayLike) -> float:
-    """Return the mean of −log of the probability given to what happened (lower is better); p within (0, 1)."""
+    """Return the mean of −log of the probability given to what happened: lower is better; 0 < p < 1."""
     scores, answered = np.asarray(p, float), np.asarray(y, bool)
     return float(-np.log(np.where(answered, scores, 1 - scores)).mean()) if len(scores) else float("nan")
 
@@ -83,8 +83,8 @@ def calibration(p: npt.ArrayLike, y: npt.ArrayLike, bins: int = 10) -> pd.DataFr
     Returns
     -------
     pandas.DataFrame
-        Per group: ``contacts``, ``responses``, ``predicted_rate``, ``rate``, and the ends ``low`` and ``high`` of
-        the rate's 95 % interval.
+        Per group: ``contacts``, ``responses``, ``predicted_rate``, ``rate``, and the ends ``low`` and
+        ``high`` of the rate's 95 % interval.
     """
     scores = pd.Series(np.asarray(p, float))
     group = np.minimum((scores.rank(method="average", pct=True) * bins - 1e-9).astype("int64"), bins - 1)
@@ -106,8 +106,8 @@ def join(scores: pd.DataFrame, outcomes: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        The rows of outcomes with ``p_response`` (NaN where there is no score) and ``response``, sorted. Contacts that
-        bounced, are planned, or whose outcome is not known are left out.
+        The rows of outcomes with ``p_response`` (NaN where there is no score) and ``response``, sorted.
+        Contacts that bounced, are planned, or whose outcome is not known are left out.
 
     Raises
     ------
@@ -148,8 +148,8 @@ def compare(scores: pd.DataFrame, outcomes: pd.DataFrame) -> pd.DataFrame:
     pandas.DataFrame
         One row per offer and channel that was contacted, then one for all (offer_id and channel "all"):
         ``contacts`` compared, ``unscored`` (contacts without a score, not compared), ``predicted`` and actual
-        ``responses``, ``predicted_rate``, ``rate`` with the ends ``low`` and ``high`` of its 95 % interval, ``within``
-        (the predicted rate lies in it; missing without contacts), and ``auc`` among the contacts.
+        ``responses``, ``predicted_rate``, ``rate`` with the ends ``low`` and ``high`` of its 95 % interval,
+        ``within`` (the predicted rate lies in it; missing without contacts), and ``auc`` among the contacts.
     """
     rows = join(scores, outcomes)
     cells = [(keys, cell) for keys, cell in rows.groupby(["offer_id", "channel"], sort=True)]

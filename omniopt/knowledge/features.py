@@ -7,13 +7,16 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from omniopt.knowledge.profile import CustomerPast, Events, Ints, category_of, contacts_of
-from omniopt.tables import Tables
+from omniopt.errors import Faults
+from omniopt.knowledge.profile import CustomerPast, Events, Ints, category_of, contacts_of, customers_of
+from omniopt.tables import CONTRACT, Tables
 
 #: Columns of the customers table that say who or where somebody is, not what they are like.
 NOT_ATTRIBUTES = ("customer_id", "household_id", "agent_id", "timezone")
 #: Text with more distinct values than this describes single customers, not kinds of them.
 MOST_VALUES = 50
+#: Columns that `contacts_of` adds.
+DERIVED = ("category", "known", "response", "response_day")
 #: Taken from the profile; the number of known outcomes says no more than the number of contacts.
 PAST = ("contacts", "responses", "response_rate", "recency", "response_recency", "response_value")
 
@@ -37,6 +40,11 @@ class Features:
         The customers' attributes in use, by kind.
     left_out : list of str
         Text attributes with too many distinct values.
+
+    Raises
+    ------
+    BadInput
+        As `contacts_of` does, and when an attribute is of another kind in history than in customers.
     """
 
     tables: Tables
@@ -48,23 +56,22 @@ class Features:
 
     def __post_init__(self) -> None:
         self.contacts = contacts_of(self.tables)
-        source = self.tables.customers if self.tables.customers is not None else self.contacts
-        self.customers = pd.Index(np.sort(source["customer_id"].astype(str).unique()), name="customer_id")
+        self.customers = customers_of(self.tables, self.contacts)
         self._past = CustomerPast(self.contacts, self.customers)
-        self._attributes = self._encode(source)
+        self._attributes = self._encode()
+        self._check_kinds()
         self._category_past()
 
-    def _encode(self, source: pd.DataFrame) -> pd.DataFrame:
+    def _encode(self) -> pd.DataFrame:
         """Turn the customers' attributes into numbers: text into codes, -1 where it is missing."""
-        names = (
-            [] if self.tables.customers is None else [c for c in source.columns if c not in NOT_ATTRIBUTES]
-        )
-        rows = source.drop_duplicates("customer_id").set_index("customer_id").reindex(self.customers)
         self._words: dict[str, pd.Index] = {}
         encoded: dict[str, np.ndarray] = {}
-        for name in sorted(names):
+        if self.tables.customers is None:
+            return pd.DataFrame(index=range(len(self.customers)))
+        rows = self.tables.customers.set_index("customer_id").reindex(self.customers)
+        for name in sorted(set(rows.columns) - set(NOT_ATTRIBUTES)):
             column = rows[name]
-            if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
+            if _is_number(column):
                 self.numeric.append(name)
                 encoded[name] = column.astype("Float64").to_numpy(float, na_value=np.nan)
             elif column.nunique() > MOST_VALUES:
@@ -73,7 +80,21 @@ class Features:
                 self.text.append(name)
                 self._words[name] = pd.Index(np.sort(column.dropna().unique().astype(str)))
                 encoded[name] = self._words[name].get_indexer(column).astype(float)
-        return pd.DataFrame(encoded, index=range(len(self.customers)))
+        return pd.DataFrame(encoded, index=range(len(self.customers)))[self.attributes]
+
+    def _check_kinds(self) -> None:
+        faults = Faults()
+        for name in self.at_contact:
+            numeric = name in self.numeric
+            if numeric != _is_number(self.contacts[name]):
+                faults.add(
+                    f"it holds {'text' if numeric else 'numbers'} here, and the other in customers",
+                    file=self.tables.files.get("history"),
+                    table="history",
+                    column=name,
+                    hint="Give both the same kind of value, or one of them another name",
+                )
+        faults.raise_if_any()
 
     def _category_past(self) -> None:
         """Index outcomes and responses by customer and category."""
@@ -81,7 +102,7 @@ class Features:
         self.categories = pd.Index(np.sort(contacts["category"].astype(str).unique()))
         self.offers = pd.Index(np.sort(contacts["offer_id"].astype(str).unique()))
         self.channels = pd.Index(np.sort(contacts["channel"].astype(str).unique()))
-        key = self._category_key(self.positions(contacts), self.categories.get_indexer(contacts["category"]))
+        key = self._category_key(self.positions(contacts), self.codes_of(contacts)[0])
         known, answered = contacts["known"].to_numpy(), contacts["response"].to_numpy()
         self._category_outcomes = Events.of(key[known], contacts["date"].to_numpy()[known])
         self._category_responses = Events.of(key[answered], contacts["response_day"].to_numpy()[answered])
@@ -98,17 +119,27 @@ class Features:
     @property
     def at_contact(self) -> list[str]:
         """Attributes that history holds as they were at each contact."""
-        return [name for name in (*self.numeric, *self.text) if name in self.contacts.columns]
+        meant = {*CONTRACT["history"].columns, *DERIVED}
+        return [name for name in self.attributes if name in self.contacts.columns and name not in meant]
 
-    def rows(self, customer: Ints, offer_id: pd.Series, channel: pd.Series, day: Ints) -> pd.DataFrame:
+    def codes_of(self, rows: pd.DataFrame) -> tuple[Ints, Ints, Ints]:
+        """Return the codes of category, offer and channel; -1 for those that history does not know."""
+        category = category_of(self.tables, rows["offer_id"])
+        return (
+            self.categories.get_indexer(category).astype(np.int64),
+            self.offers.get_indexer(rows["offer_id"]).astype(np.int64),
+            self.channels.get_indexer(rows["channel"]).astype(np.int64),
+        )
+
+    def rows(self, customer: Ints, codes: tuple[Ints, Ints, Ints], day: Ints) -> pd.DataFrame:
         """Return one row of features per query.
 
         Parameters
         ----------
         customer : ndarray of int
             Positions in `customers`.
-        offer_id, channel : pandas.Series
-            Ids, as long as `customer`.
+        codes : tuple of three ndarray of int
+            Category, offer and channel, as `codes_of` returns them.
         day : ndarray of int
             Day numbers; only history before them is used.
 
@@ -117,37 +148,47 @@ class Features:
         pandas.DataFrame
             Floats. Numbers may be missing; codes of text are -1 where the text is missing or unknown.
         """
-        category = self.categories.get_indexer(category_of(self.tables, offer_id))
-        key = self._category_key(customer, category)
+        key = self._category_key(customer, codes[0])
         rows = self._past.at(customer, day)[list(PAST)]
         rows["category_outcomes"] = self._category_outcomes.before(key, day)
         rows["category_responses"] = self._category_responses.before(key, day)
-        attributes = self._attributes.take(customer).set_index(rows.index)
-        rows = pd.concat([rows, attributes[self.numeric]], axis="columns")
-        rows = pd.concat([rows, attributes[self.text]], axis="columns")
-        rows["category"] = category.astype(float)
-        rows["offer"] = self.offers.get_indexer(offer_id).astype(float)
-        rows["channel"] = self.channels.get_indexer(channel).astype(float)
+        rows[[_column(name) for name in self.attributes]] = self._attributes.to_numpy()[customer]
+        for name, code in zip(("category", "offer", "channel"), codes, strict=True):
+            rows[name] = code.astype(float)
         return rows
+
+    @property
+    def attributes(self) -> list[str]:
+        """The customers' attributes in use."""
+        return [*self.numeric, *self.text]
 
     @property
     def codes(self) -> list[str]:
         """The columns of `rows` that are codes of text."""
-        return [*self.text, "category", "offer", "channel"]
+        return [*map(_column, self.text), "category", "offer", "channel"]
 
     def of_contacts(self, chosen: np.ndarray) -> pd.DataFrame:
         """Return the features of past contacts, each as of its own day.
 
-        Where history holds an attribute as it was at the contact, that value is used: the customers table only
-        knows today's, which may have come about by the response.
+        Where history holds an attribute as it was at the contact, that value is used: the customers table
+        only knows today's, which may have come about by the response.
         """
         contacts = self.contacts[chosen]
         day = contacts["date"].to_numpy()
-        rows = self.rows(self.positions(contacts), contacts["offer_id"], contacts["channel"], day)
+        rows = self.rows(self.positions(contacts), self.codes_of(contacts), day)
         for name in self.at_contact:
             then = contacts[name]
             if name in self.text:
-                rows[name] = self._words[name].get_indexer(then.astype(object)).astype(float)
+                rows[_column(name)] = self._words[name].get_indexer(then.astype(object)).astype(float)
             else:
-                rows[name] = then.astype("Float64").to_numpy(float, na_value=np.nan)
+                rows[_column(name)] = then.astype("Float64").to_numpy(float, na_value=np.nan)
         return rows
+
+
+def _column(attribute: str) -> str:
+    """Return the name of a customers' attribute among the features, where "recency" may be one too."""
+    return f"customer.{attribute}"
+
+
+def _is_number(column: pd.Series) -> bool:
+    return pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column)

@@ -1,7 +1,8 @@
 """What history says about each customer: how often contacted, how often answered, how long ago.
 
-Everything here is *as of* a day: only contacts before that day count, and a response counts from the day after it
-came. So the same functions describe a customer today, and a customer on the day of a contact in the past.
+Everything here is *as of* a day: only contacts before that day count, and a response counts from the day
+after it came. So the same functions describe a customer today, and a customer on the day of a contact in the
+past.
 """
 
 from __future__ import annotations
@@ -20,13 +21,20 @@ UNKNOWN = "sent"
 NOT_RECEIVED = "bounced"
 RESPONSE = "responded"
 
+_NO_HISTORY = pd.DataFrame(
+    {
+        **{name: pd.Series(dtype="str") for name in ("customer_id", "offer_id", "channel", "outcome")},
+        "date": pd.Series(dtype="int32"),
+    }
+)
+
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Events:
-    """Dated things that happened to keys (a customer, an offer …), sorted so that "before day t" is a binary search.
+    """Dated things that happened to keys, such as customers, sorted: "before day t" is a binary search.
 
     Parameters
     ----------
@@ -73,20 +81,19 @@ class Events:
 
 
 def contacts_of(tables: Tables) -> pd.DataFrame:
-    """Return the contacts that customers received, from history, in an order that does not depend on the file's.
+    """Return the contacts that customers received, from history, in an order of their own.
 
-    Planned and bounced contacts are left out. Added columns: ``category`` of the offer (empty text if it has none),
-    ``known`` (the outcome is known: anything but ``sent``), ``response`` (bool) and ``response_day``, the day from
-    which the response is known: the contact's own, or ``response_days`` later where history has that column.
+    Planned and bounced contacts are left out. Added columns: ``category`` of the offer (the offer itself if
+    it has none), ``known`` (the outcome is known: anything but ``sent``), ``response`` (bool) and
+    ``response_day``, the day from which the response is known: the contact's own, or ``response_days`` later
+    where history has that column.
 
     Raises
     ------
     BadInput
-        When there is no history, or no column ``outcome`` in it, or an outcome is empty.
+        When history has no column ``outcome``, or a past contact's outcome is empty.
     """
-    history = tables.history
-    if history is None or len(history) == 0:
-        raise BadInput([_fault("history has no rows", "Give the past contacts, or a table of scores")])
+    history = tables.history if tables.history is not None else _NO_HISTORY
     file = tables.files.get("history")
     if "outcome" not in history.columns:
         raise BadInput([_fault("history has no column 'outcome'", "Say what became of each contact", file)])
@@ -112,7 +119,7 @@ def contacts_of(tables: Tables) -> pd.DataFrame:
 
 
 def category_of(tables: Tables, offer_id: pd.Series) -> pd.Series:
-    """Return the category of each offer; an offer without one is its own category."""
+    """Return the category of each offer; an offer without one is a category of its own."""
     if tables.offers is None or "category" not in tables.offers.columns:
         return offer_id
     known = tables.offers.set_index("offer_id")["category"]
@@ -134,12 +141,12 @@ def profile(tables: Tables, as_of: int = 1) -> pd.DataFrame:
     pandas.DataFrame
         One row per customer of the customers table (of history, without one), sorted by customer_id:
         ``contacts`` received, ``outcomes`` (those whose outcome is known), ``responses``, ``response_rate``
-        (responses / outcomes, NaN without any), ``recency`` and ``response_recency`` (days since the last contact
-        and the last response, NaN without any), ``response_value`` (mean value of the responses, NaN without any).
+        (responses / outcomes, NaN without any), ``recency`` and ``response_recency`` (days since the last
+        contact and the last response, NaN without any), ``response_value`` (mean value of the responses, NaN
+        without any).
     """
     contacts = contacts_of(tables)
-    source = tables.customers if tables.customers is not None else contacts
-    customers = pd.Index(np.sort(source["customer_id"].astype(str).unique()), name="customer_id")
+    customers = customers_of(tables, contacts)
     day = np.full(len(customers), as_of, np.int64)
     return (
         CustomerPast(contacts, customers)
@@ -147,6 +154,12 @@ def profile(tables: Tables, as_of: int = 1) -> pd.DataFrame:
         .set_index(customers)
         .reset_index()
     )
+
+
+def customers_of(tables: Tables, contacts: pd.DataFrame) -> pd.Index:
+    """Return the ids of all customers, sorted; without a table of customers, of those contacted."""
+    source = tables.customers if tables.customers is not None else contacts
+    return pd.Index(np.sort(source["customer_id"].to_numpy(str)), name="customer_id").unique()
 
 
 class CustomerPast:

@@ -1,13 +1,14 @@
 """How likely each customer is to respond to each offer on each channel, learnt from past contacts.
 
-A logistic regression is trained on the earlier contacts, and its scores are turned into probabilities on the later
-ones (calibration): responses drift, and the latest contacts say most about the level to expect. How good the
-probabilities are is judged on the later contacts too, by cross-fitting: each contact is judged by a calibration that
-did not see its customer.
+A logistic regression is trained on the earlier contacts, and its scores are turned into probabilities on the
+later ones (calibration): responses drift, and the latest contacts say most about the level to expect. How
+good the probabilities are is judged on the later contacts too, by cross-fitting: each contact is judged by a
+calibration that did not see its customer.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from omniopt.errors import BadInput, Fault, Faults
 from omniopt.knowledge.calibrate import LOWEST, Calibration
@@ -54,33 +55,31 @@ class ResponseModel:
     weights: dict[str, float]
     report: dict[str, Any]
 
-    def score(self, tables: Tables) -> pd.DataFrame:
+    def score(self) -> pd.DataFrame:
         """Score every customer for every offer on every channel, as of the horizon's first day.
 
-        Parameters
-        ----------
-        tables : Tables
-            Customers, and offers, channels and actions as far as given. Scored are the offers of the actions, or
-            without actions those not over before the horizon; and all channels, fallbacks included.
+        Scored are the offers of the actions, or without actions those not over before the horizon; and all
+        channels, fallbacks included.
 
         Returns
         -------
         pandas.DataFrame
-            customer_id, offer_id, channel, p_response, sorted by the first three. For a channel that history does
-            not know, the response on the known ones (weighted by past contacts) times its ``response_index``.
+            customer_id, offer_id, channel, p_response, sorted by the first three. For a channel that history
+            does not know, the response on the known ones (weighted by past contacts) times its
+            ``response_index``.
 
         Raises
         ------
         BadInput
             When a channel that history does not know has no ``response_index``.
         """
+        tables = self.features.tables
         offers, channels = _offers(tables), _channels(tables)
-        index = self._response_index(tables, channels)
+        index = _response_index(tables, [name for name in channels if name not in self.weights])
         customers = self.features.customers
         blocks = np.empty((len(customers), len(offers), len(channels)))
         with threadpool_limits(1):
-            for i, offer in enumerate(offers):
-                known = {name: self._predict(offer, name) for name in self.weights}
+            for i, known in enumerate(self._known(offers)):
                 mean = sum(weight * known[name] for name, weight in self.weights.items())
                 for j, channel in enumerate(channels):
                     blocks[:, i, j] = known[channel] if channel in known else mean * index[channel]
@@ -89,72 +88,67 @@ class ResponseModel:
         ).to_frame(index=False)
         return keys.assign(p_response=np.clip(blocks.ravel(), LOWEST, 1 - LOWEST))
 
-    def _predict(self, offer: str, channel: str) -> Floats:
-        """Return the probability of each customer for one offer on one channel that history knows."""
-        n = len(self.features.customers)
-        same = pd.Series([offer, channel]).to_numpy(object)
-        rows = self.features.rows(
-            np.arange(n),
-            pd.Series(np.repeat(same[:1], n)),
-            pd.Series(np.repeat(same[1:], n)),
-            np.ones(n, np.int64),
+    def _known(self, offers: list[str]) -> Iterator[dict[str, Floats]]:
+        """Yield for each offer the probabilities of all customers on each channel that history knows."""
+        names = list(self.weights)
+        cells = pd.MultiIndex.from_product([offers, names], names=["offer_id", "channel"]).to_frame(
+            index=False
         )
-        return self.calibration(self.pipeline.decision_function(rows), rows[LEVELS])
+        codes = np.column_stack(self.features.codes_of(cells))
+        # New offers of one category are one to the model: what it says of the first holds for all.
+        said: dict[tuple[int, ...], Floats] = {}
+        for first in range(0, len(cells), len(names)):
+            keys = [tuple(codes[first + j].tolist()) for j in range(len(names))]
+            for key in keys:
+                if key not in said:
+                    said[key] = self._predict(key)
+            yield {name: said[key] for name, key in zip(names, keys, strict=True)}
 
-    def _response_index(self, tables: Tables, channels: list[str]) -> dict[str, float]:
-        new = [name for name in channels if name not in self.weights]
-        given = pd.Series(dtype=float)
-        if tables.channels is not None and "response_index" in tables.channels:
-            given = tables.channels.set_index("channel")["response_index"]
-        faults, index = Faults(), {}
-        for name in new:
-            value = given.get(name)
-            if value is None or pd.isna(value) or isinstance(value, str) or value < 0:
-                faults.add(
-                    f"no past contact shows how customers respond on channel '{name}', and its response_index is missing",
-                    file=tables.files.get("channels"),
-                    table="channels",
-                    column="response_index",
-                    hint="Write its response relative to the channels in history (1 = the same), or give scores",
-                )
-            else:
-                index[name] = float(value)
-        faults.raise_if_any()
-        return index
+    def _predict(self, codes: tuple[int, ...]) -> Floats:
+        """Return the probability of each customer for one category, offer and channel."""
+        n = len(self.features.customers)
+        category, offer, channel = (np.full(n, code, np.int64) for code in codes)
+        rows = self.features.rows(np.arange(n), (category, offer, channel), np.ones(n, np.int64))
+        return self.calibration(self.pipeline.decision_function(rows), rows[LEVELS])
 
 
 def fit(tables: Tables, seed: int = 0) -> ResponseModel:
     """Learn from past contacts how customers respond.
 
-    A response is the outcome ``responded``. Left out are planned and bounced contacts, those whose outcome is not
-    known (``sent``), and all contacts of an offer on a channel and a day of which most outcomes are not known yet:
-    its first answers are in, but those who did not answer cannot be told from those who will.
+    A response is the outcome ``responded``. Left out are planned and bounced contacts, those whose outcome is
+    not known (``sent``), and all contacts of an offer on a channel and a day of which most outcomes are not
+    known yet: its first answers are in, but those who did not answer cannot be told from those who will.
 
     Parameters
     ----------
     tables : Tables
-        History; customers with any attributes; offers with their category. An attribute that changes over time may
-        be in history too, as it was at the contact, and is then learnt from there.
+        History; customers with any attributes; offers with their category. An attribute that changes over
+        time may be in history too, as it was at the contact, and is then learnt from there.
     seed : int
-        Decides how customers are divided for the evaluation; the scores do not depend on it unless all contacts
-        are of one day.
+        Decides how customers are divided for the evaluation; the scores do not depend on it unless all
+        contacts are of one day.
 
     Returns
     -------
     ResponseModel
-        Its ``report`` has: ``contacts``, ``responses`` in use and ``left_out`` (reason to count); ``trained`` and
-        ``calibrated`` (``from``, ``to``: day numbers; ``contacts``, ``responses``; the latter ``method``);
-        ``split`` ("by date", or "by customer" if one day holds all); ``auc``, ``log_loss`` (calibrated,
-        cross-fitted), ``log_loss_uncalibrated`` and ``log_loss_constant`` (the earlier period's response rate for
-        all), on the later period; ``calibration`` (`omniopt.knowledge.evaluate.calibration` on it); ``offers`` (for
-        each offer scored, the contacts of its own and of its category it was trained on); ``attributes``,
-        ``attributes_of_today`` (those known only as they are now) and ``attributes_left_out``.
+        Its ``report`` has: ``contacts``, ``responses`` in use and ``left_out`` (reason to count); ``trained``
+        and ``calibrated`` (``from``, ``to``: day numbers; ``contacts``, ``responses``; the latter
+        ``method``); ``split`` ("by date", or "by customer" if one day holds all); ``auc``, ``log_loss``
+        (calibrated, cross-fitted), ``log_loss_uncalibrated`` and ``log_loss_constant`` (the earlier period's
+        response rate for all), on the later period; ``calibration`` (`omniopt.knowledge.evaluate.calibration`
+        on it); ``offers`` (for each offer scored, the contacts of its own and of its category it was trained
+        on); ``attributes``, ``attributes_of_today`` (those known only as they are now) and
+        ``attributes_left_out``.
 
     Raises
     ------
     BadInput
-        When history cannot train a model: no rows, no outcomes, too few responses or none, or nothing but responses.
+        When history cannot train a model: no rows, no outcomes, too few responses or none, or nothing but
+        responses.
     """
+    if tables.history is None or len(tables.history) == 0:
+        hint = "Give past contacts with their outcomes, or a table of scores"
+        raise BadInput([Fault("there is no history to learn responses from", table="history", hint=hint)])
     features = Features(tables)
     usable = _usable(features.contacts)
     contacts = features.contacts[usable]
@@ -166,7 +160,7 @@ def fit(tables: Tables, seed: int = 0) -> ResponseModel:
         groups = rows.loc[later, LEVELS]
         calibrated = Calibration.fit(score, groups, y[later])
         judged = _cross_fitted(score, groups, y[later], features.positions(contacts)[later], seed)
-    weights = contacts.loc[~later, "channel"].value_counts(normalize=True).sort_index().to_dict()
+    weights = contacts["channel"].value_counts(normalize=True).sort_index().to_dict()
     report = {
         **_counts(features.contacts, usable),
         "trained": _period(contacts[~later]),
@@ -178,10 +172,8 @@ def fit(tables: Tables, seed: int = 0) -> ResponseModel:
         "log_loss_constant": log_loss(np.full(len(score), y[~later].mean()), y[later]),
         "calibration": calibration(judged, y[later]),
         "offers": _trained_on(tables, contacts[~later]),
-        "attributes": [*features.numeric, *features.text],
-        "attributes_of_today": [
-            n for n in (*features.numeric, *features.text) if n not in features.at_contact
-        ],
+        "attributes": features.attributes,
+        "attributes_of_today": [name for name in features.attributes if name not in features.at_contact],
         "attributes_left_out": features.left_out,
     }
     return ResponseModel(features, pipeline, calibrated, weights, report)
@@ -200,7 +192,8 @@ def scores(tables: Tables, seed: int = 0) -> tuple[pd.DataFrame, ResponseModel |
     Returns
     -------
     tuple
-        Scores (customer_id, offer_id, channel, p_response, and value where given), and the model, if one was fitted.
+        Scores (customer_id, offer_id, channel, p_response, and value where given), and the model, if one was
+        fitted.
 
     Raises
     ------
@@ -210,7 +203,26 @@ def scores(tables: Tables, seed: int = 0) -> tuple[pd.DataFrame, ResponseModel |
     if tables.scores is not None:
         return tables.scores, None
     model = fit(tables, seed)
-    return model.score(tables), model
+    return model.score(), model
+
+
+def _response_index(tables: Tables, new: list[str]) -> dict[str, float]:
+    """Return the index of each channel that history does not know."""
+    given = pd.Series(dtype=float)
+    if tables.channels is not None and "response_index" in tables.channels:
+        given = tables.channels.set_index("channel")["response_index"]
+    index = pd.to_numeric(given.reindex(new), errors="coerce")
+    faults = Faults()
+    for name in index.index[~(index >= 0)]:
+        faults.add(
+            f"no past contact shows how customers respond on channel '{name}', and it has no response_index",
+            file=tables.files.get("channels"),
+            table="channels",
+            column="response_index",
+            hint="Write its response relative to that of channels in history (1 = the same), or give scores",
+        )
+    faults.raise_if_any()
+    return index.to_dict()
 
 
 # ---- parts of fit
@@ -219,8 +231,8 @@ def scores(tables: Tables, seed: int = 0) -> tuple[pd.DataFrame, ResponseModel |
 def _pipeline(features: Features) -> Pipeline:
     """Return logistic regression over standardised numbers and indicators of codes.
 
-    The penalty draws every coefficient to zero: an offer seen rarely or never is predicted from its category, and a
-    category or channel seen rarely from all.
+    The penalty draws every coefficient to zero: an offer seen rarely or never is predicted from its category,
+    and a category or channel seen rarely from all.
     """
     numbers = make_pipeline(
         FunctionTransformer(_compress),
@@ -245,7 +257,7 @@ def _usable(contacts: pd.DataFrame) -> np.ndarray:
 
 
 def _split(contacts: pd.DataFrame, seed: int, tables: Tables) -> tuple[np.ndarray, str]:
-    """Mark the later contacts: from the date that leaves them closest to a third, with enough to learn on each side."""
+    """Mark the later contacts: about a third, by date, with enough to learn from on each side."""
     y = contacts["response"].to_numpy()
     days, code = np.unique(contacts["date"].to_numpy(), return_inverse=True)
     yes = np.bincount(code, weights=y, minlength=len(days)).cumsum()
@@ -273,13 +285,13 @@ def _split(contacts: pd.DataFrame, seed: int, tables: Tables) -> tuple[np.ndarra
 def _too_little(contacts: pd.DataFrame, tables: Tables) -> Fault:
     n, yes = len(contacts), int(contacts["response"].sum())
     return Fault(
-        f"history cannot train a response model: {yes} responses and {n - yes} contacts without one, whose outcome "
-        f"is known; at least {2 * FEWEST} of each are needed",
+        f"history cannot train a response model: it has {yes} responses and {n - yes} contacts known to have "
+        f"none; at least {2 * FEWEST} of each are needed",
         file=tables.files.get("history"),
         table="history",
         column="outcome",
-        hint="Give more history ('sent' counts as not known yet; write 'delivered' for those who did not answer in "
-        "time), or a table of scores",
+        hint="Give more history, or a table of scores. 'sent' counts as not known yet: write 'delivered' "
+        "where no answer came in time",
     )
 
 
