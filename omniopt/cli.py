@@ -8,7 +8,8 @@ import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from omniopt.runs.pipeline import RunResult
 
 DONE, BUG, BAD_INPUT, STOPPED_EARLY, INTERRUPTED = 0, 1, 2, 4, 130
-PLAN_FILES = ("plan.parquet", "certificate.json", "scores.parquet", "dropped.parquet", "alternatives.parquet")
 
 
 class Commands(click.Group):
@@ -204,20 +204,21 @@ def optimize(
 ) -> None:
     """Decide, and write plan and certificate into DIR: the decision alone, no notebooks.
 
-    A plan that is in DIR already is replaced when the new one is complete. If no plan keeps all the
-    rules it is removed, as it would pass for an answer to this question.
+    A plan that is in DIR already is replaced when the new one is complete. If none is found, because no
+    plan keeps all the rules or time ran out, it is removed: it would pass for an answer to this question.
     """
     import omniopt as oo
 
     loaded = oo.Project.load(project)
     start = None if warm_start is None else oo.Plan.load(warm_start)
     try:
-        plan = oo.optimize(
-            loaded, gap=gap, time_limit=time_limit, solver=solver, warm_start=start, progress=progress()
-        )
-    except Infeasible:
-        if remove_plan(out):
-            say(f"the older plan in {out} was removed: it is no answer to these rules")
+        with progress() as tell:
+            plan = oo.optimize(
+                loaded, gap=gap, time_limit=time_limit, solver=solver, warm_start=start, progress=tell
+            )
+    except OmnioptError as error:
+        if not isinstance(error, BadInput) and remove_plan(out):
+            say(f"the older plan in {out} was removed: it is no answer to this question")
         raise
     plan.save(out)
     answer(
@@ -235,6 +236,8 @@ def verify(folder: Path) -> None:
     """Recompute every rule, the objective and the bound of the plan in DIR, without the solver."""
     from omniopt.audit.verify import verify as audit
 
+    if not folder.is_dir():
+        raise BadInput(f"{folder} is no folder: name the one that holds plan.parquet and certificate.json")
     verdict = audit(folder)
     lines = [f"{'kept ' if ok else 'WRONG'}  {name}: {detail}" for name, ok, detail in verdict.checks]
     lines.append(
@@ -313,15 +316,26 @@ def leave(status: str) -> None:
 
 def remove_plan(folder: Path) -> bool:
     """Remove a plan's files from a folder; tell whether there was one."""
-    there = [folder / name for name in PLAN_FILES if (folder / name).is_file()]
+    from omniopt.decisions.plan import FILES
+
+    there = [folder / name for name in FILES if (folder / name).is_file()]
     for path in there:
         path.unlink()
     return bool(there)
 
 
-def progress() -> Any:
-    """Return what to tell progress to: a line on a terminal, None in a log."""
-    return say if sys.stderr.isatty() else None
+@contextmanager
+def progress() -> Iterator[Callable[[str, float, float], None] | None]:
+    """Show how objective and bound close in, on one line of a terminal; None in a log."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from tqdm import tqdm
+
+    with tqdm(bar_format="{desc} [{elapsed}]", leave=False, file=sys.stderr) as line:
+        yield lambda step, best, bound: line.set_description_str(
+            f"{step}: {best:,.2f} of at most {bound:,.2f}"
+        )
 
 
 def worth_in_words(decided: Plan | RunResult) -> str:

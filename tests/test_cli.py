@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -216,8 +217,8 @@ def test_infeasible_makes_no_folder(project: Path, tmp_path: Path) -> None:
 def test_stopped_early_is_status_4_with_a_plan(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan = oo.optimize(oo.Project.load(project))
-    plan.status = "stopped_early"
+    found = oo.optimize(oo.Project.load(project))
+    plan = replace(found, certificate=found.certificate | {"status": "stopped_early"})
     monkeypatch.setattr(oo, "optimize", lambda *_, **__: plan, raising=False)
     result = omniopt("optimize", project, "--out", tmp_path / "out")
     assert result.exit_code == 4
