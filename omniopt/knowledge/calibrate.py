@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,8 @@ from omniopt.knowledge.profile import Floats
 
 #: From so many responses on, calibration is isotonic; below, a sigmoid.
 MANY = 1000
+#: So many contacts that follow the sigmoid are added to each step of an isotonic calibration.
+PRIOR = 10
 #: No probability is nearer to 0 or 1 than this.
 LOWEST = 1e-6
 
@@ -25,8 +27,9 @@ class Calibration:
     First a logistic curve (Platt 1999), whose level may differ between groups: response to one category may
     rise while that to another falls. The levels are drawn to the common one, so that a group with few
     contacts keeps near it, and a group that was not seen keeps it. Then, with many responses, an isotonic
-    regression on its result, drawn through the centres of its steps, so that different scores keep different
-    probabilities (Oron and Flournoy 2017, Stat. Biopharm. Res. 9, 258-267).
+    regression on its result. Each of its steps is drawn to the logistic curve as if `PRIOR` more contacts had
+    followed that: a few contacts who all answered do not make a probability of 1, and different scores keep
+    different probabilities.
 
     Attributes
     ----------
@@ -72,10 +75,11 @@ class Calibration:
     def _stepped(self, log_odds: Floats, y: np.ndarray) -> Calibration:
         level = IsotonicRegression().fit_transform(log_odds, y)
         # Equal levels make a step; rounding keeps the last bit of a float from splitting one.
-        centres = pd.Series(log_odds).groupby(np.round(level, 12)).mean()
-        return Calibration(
-            self.slope, self.intercept, self.levels, (centres.to_numpy(), centres.index.to_numpy(float))
-        )
+        steps = pd.Series(log_odds).groupby(np.round(level, 12)).agg(["min", "max", "size"])
+        ends = steps[["min", "max"]].to_numpy()
+        size, rate = steps["size"].to_numpy()[:, None], steps.index.to_numpy(float)[:, None]
+        p = (size * rate + PRIOR * expit(ends)) / (size + PRIOR)
+        return replace(self, steps=(ends.ravel(), np.maximum.accumulate(p.ravel())))
 
     @property
     def method(self) -> str:
