@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,10 @@ class BadInput(OmnioptError):
         self.faults: list[Fault] = [faults] if isinstance(faults, Fault) else list(faults)
         super().__init__("\n".join(str(fault) for fault in self.faults))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # An exception is rebuilt from its arguments; here they are the faults, not the text made of them.
+        return type(self), (self.faults,)
+
 
 class Infeasible(OmnioptError):
     """No plan keeps all the rules.
@@ -123,6 +128,9 @@ class NotebookFailed(OmnioptError):
         self.notebook = notebook
         self.message = message
         super().__init__(f"{notebook} failed: {message}\nThe failed run is kept in {folder}.")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.folder, self.notebook, self.message)
 
 
 class Faults:

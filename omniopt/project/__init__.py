@@ -219,7 +219,7 @@ class Project:
                     "source": self.spec.policy if name == "policy" else file.name,
                 }
 
-    def with_limit(self, name: str, **changes: Any) -> Project:
+    def with_limit(self, name: str, /, **changes: Any) -> Project:
         """Return a project with a limit changed.
 
         Parameters
@@ -240,13 +240,14 @@ class Project:
         """
         return self._with_rule("limits", name, changes, LIMIT_KEYS)
 
-    def with_contact(self, name: str, **changes: Any) -> Project:
+    def with_contact(self, name: str, /, **changes: Any) -> Project:
         """Return a project with a contact rule changed; see `with_limit`."""
         return self._with_rule("contact", name, changes, CONTACT_KEYS)
 
     def _with_rule(self, section: str, name: str, changes: dict[str, Any], legal: tuple[str, ...]) -> Project:
         rules = self.policy.get(section)
-        names = [str(rule.get("name")) for rule in rules or () if isinstance(rule, Mapping)]
+        rules = rules if isinstance(rules, list) else []
+        names = [str(rule.get("name")) for rule in rules if isinstance(rule, Mapping)]
         faults = Faults()
         if name not in names:
             what = "limit" if section == "limits" else "contact rule"
