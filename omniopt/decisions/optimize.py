@@ -15,7 +15,7 @@ from omniopt.decisions.plan import Plan, alternatives_frame, contact_frame, drop
 from omniopt.decisions.problem import Problem, build_problem
 from omniopt.decisions.relax import Dual, forced
 from omniopt.decisions.restrict import Progress, Search, search
-from omniopt.errors import BadInput, Faults
+from omniopt.errors import Faults
 from omniopt.project import Project
 
 SOLVERS = ("auto", "exact")
@@ -26,6 +26,7 @@ def optimize(
     gap: float = 1e-4,
     time_limit: float | None = None,
     solver: str = "auto",
+    warm_start: Plan | None = None,
     scores: pd.DataFrame | None = None,
     progress: Progress | None = None,
 ) -> Plan:
@@ -41,6 +42,9 @@ def optimize(
         Seconds for the solve. The best plan found by then is returned, with its gap.
     solver : {"auto", "exact"}
         How to solve.
+    warm_start : Plan, optional
+        An earlier plan to start from; those of its contacts that are still candidates, if they
+        keep the rules.
     scores : DataFrame, optional
         customer_id, offer_id, channel, p_response, in place of the project's own.
     progress : callable, optional
@@ -79,7 +83,7 @@ def optimize(
     read = time.perf_counter()
     problem = build_problem(project, scores)
     built = time.perf_counter()
-    found = search(problem, gap, time_limit, progress or (lambda *_: None))
+    found = search(problem, gap, time_limit, progress or (lambda *_: None), _start(problem, warm_start))
     solved = time.perf_counter()
     seconds = {"read": read - began, "build": built - read, "solve": solved - built}
     return _plan(problem, found, gap, seconds)
@@ -94,6 +98,18 @@ def _check_arguments(gap: float, time_limit: float | None, solver: str) -> None:
     if solver not in SOLVERS:
         faults.add(f"the solver is one of {', '.join(SOLVERS)}, not {solver!r}")
     faults.raise_if_any()
+
+
+def _start(problem: Problem, plan: Plan | None) -> np.ndarray | None:
+    """Find an earlier plan's contacts among the candidates."""
+    if plan is None:
+        return None
+    catalogue, c = problem.catalogue, problem.candidates
+    actions = len(catalogue.actions)
+    customer = catalogue.codes_of("customer", plan.contacts["customer_id"])
+    action = catalogue.codes_of("action", plan.contacts["action_id"])
+    wanted = (customer * actions + action)[(customer >= 0) & (action >= 0)]
+    return np.isin(c.customer * actions + c.action, wanted)
 
 
 def _plan(problem: Problem, found: Search, target: float, seconds: dict[str, float]) -> Plan:
@@ -179,6 +195,3 @@ def compare(a: Plan, b: Plan) -> pd.DataFrame:
         rows.append((f"contacts on {channel}", *(float(c.get(channel, 0)) for c in counts)))
     frame = pd.DataFrame(rows, columns=["measure", "a", "b"])
     return frame.assign(difference=frame["b"] - frame["a"])
-
-
-__all__ = ["BadInput", "compare", "optimize"]

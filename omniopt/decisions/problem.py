@@ -17,7 +17,7 @@ from scipy import sparse
 from omniopt.actions.candidates import Candidates, build_candidates, value_candidates
 from omniopt.actions.catalogue import Catalogue, build_catalogue
 from omniopt.actions.permission import build_permission
-from omniopt.errors import BadInput, Faults
+from omniopt.errors import Faults
 from omniopt.project import Project
 from omniopt.rules.contact import ContactRows, UnitRows
 from omniopt.rules.eligibility import VETO, drop_ineligible, find_pairs
@@ -26,6 +26,8 @@ from omniopt.rules.measures import Measures
 from omniopt.rules.policy import ColumnBound, Policy, parse_policy
 from omniopt.rules.where import Scopes
 from omniopt.tables import Tables
+
+ROUNDING = 1e-9  # of a sum, relative to the sum of its terms' sizes
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,29 @@ def build_problem(project: Project, scores: pd.DataFrame | None = None) -> Probl
     return problem
 
 
+def keeps_rules(problem: Problem, chosen: np.ndarray) -> bool:
+    """Whether a choice keeps every limit (but for rounding), every unit row and every lock.
+
+    Parameters
+    ----------
+    problem : Problem
+    chosen : ndarray of bool, shape (n,)
+    """
+    coupling, units = problem.coupling, problem.units
+    used = problem.matrix @ chosen.astype(np.float64)
+    size = np.maximum(1.0, np.abs(problem.matrix) @ chosen.astype(np.float64))
+    row = np.repeat(np.arange(len(units)), np.diff(units.start))
+    taken = chosen[units.member]
+    classes = np.unique(np.stack([row[taken], units.occasion[taken]]), axis=1)[0] if taken.any() else row[:0]
+    count = np.bincount(classes, minlength=len(units))
+    return bool(
+        (used >= coupling.lo - ROUNDING * size).all()
+        and (used <= coupling.hi + ROUNDING * size).all()
+        and (count <= units.cap).all()
+        and chosen[problem.locked].all()
+    )
+
+
 def check(project: Project) -> dict[str, Any]:
     """Read and validate everything, solve nothing.
 
@@ -213,6 +238,3 @@ def _notes(problem: Problem, scopes: Scopes) -> list[str]:
             if not scopes.match(where, rows, conflict.name).any():
                 notes.append(f"'{side}' of conflict '{conflict.name}' matches no candidate")
     return notes
-
-
-__all__ = ["BadInput", "Problem", "build_problem", "check"]

@@ -14,13 +14,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from omniopt.decisions import exact, kernels
 from omniopt.decisions.model import Model, state_model
-from omniopt.decisions.problem import Problem
+from omniopt.decisions.problem import Problem, keeps_rules
 from omniopt.decisions.relax import Dual, Relaxation, forced, prove, relax
 from omniopt.errors import Infeasible, StoppedWithoutPlan
 
@@ -52,7 +52,6 @@ class Search:
     objective: float = -math.inf
     bound: float = math.inf
     dual: Dual | None = None
-    log: list[str] = field(default_factory=list)
 
     def left(self) -> float | None:
         """Seconds that are left, None for no limit."""
@@ -63,9 +62,9 @@ class Search:
         return self.chosen is not None and self.bound - self.objective <= self.gap * max(1.0, abs(self.bound))
 
     def offer(self, chosen: np.ndarray) -> None:
-        """Take a plan if it is better than the one at hand."""
+        """Take a plan if it keeps the rules and is better than the one at hand."""
         value = math.fsum(self.problem.objective[chosen])
-        if value > self.objective:
+        if value > self.objective and keeps_rules(self.problem, chosen):
             self.chosen, self.objective = chosen, value
 
     def tighten(self, bound: float) -> None:
@@ -77,8 +76,22 @@ class Search:
         self.progress(step, self.objective, self.bound)
 
 
-def search(problem: Problem, gap: float, time_limit: float | None, progress: Progress) -> Search:
+def search(
+    problem: Problem, gap: float, time_limit: float | None, progress: Progress, start: np.ndarray | None = None
+) -> Search:
     """Find a plan within the gap, or the best one in the time.
+
+    Parameters
+    ----------
+    problem : Problem
+    gap : float
+        Relative gap at which to stop.
+    time_limit : float or None
+        Seconds.
+    progress : callable
+        Told of each step, the best objective and the best bound.
+    start : ndarray of bool, optional
+        A plan to start from; ignored if it breaks a rule.
 
     Raises
     ------
@@ -93,6 +106,8 @@ def search(problem: Problem, gap: float, time_limit: float | None, progress: Pro
     if not len(problem):
         _empty(state)
         return state
+    if start is not None:
+        state.offer(start)
     index = kernels.UnitIndex.of(problem.candidates.customer, problem.units)
     try:
         relaxation = relax(model, state.left())
