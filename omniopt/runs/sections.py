@@ -1,0 +1,273 @@
+"""The report's sections on the plan: contacts, limits, rules, what was dropped, what else could be done."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from omniopt.runs import figures
+from omniopt.runs.html import Fragment, number, paragraph, percent, picture, side_by_side, table
+from omniopt.runs.report import Result
+
+_SHOWN = 16  # bars in one picture; tables hold the rest
+
+
+def contacts(result: Result) -> Fragment:
+    """Who is contacted with what, by which channel, when."""
+    frame = result.contacts
+    if frame.empty:
+        return Fragment(
+            paragraph("The plan contacts nobody: under these rules no contact is worth its cost.")
+        )
+    pictures = [
+        picture(_count_bars(frame["channel"]), "Contacts by channel"),
+        picture(_count_bars(frame["offer_id"].map(result.offer)), "Contacts by offer"),
+    ]
+    if frame["date"].nunique() > 1:
+        pictures.append(picture(_calendar(result), "Contacts by channel and day"))
+    each = frame["customer_id"].value_counts().value_counts().sort_index()
+    none = result.customers - frame["customer_id"].nunique()
+    counts = pd.concat([pd.Series({0: none}), each])
+    if len(counts) > 8:
+        counts = pd.concat([counts.iloc[:7], pd.Series({f"{counts.index[7]}+": counts.iloc[7:].sum()})])
+    pictures.append(
+        picture(
+            figures.columns([str(n) for n in counts.index], counts.tolist(), "contacts"),
+            "Customers by number of contacts",
+        )
+    )
+    return Fragment(side_by_side(*pictures) + table(totals(frame, "channel"), {"share": percent}))
+
+
+def totals(frame: pd.DataFrame, by: str) -> pd.DataFrame:
+    """Contacts, customers, responses, value and cost for each value of a column, as far as they are known."""
+    groups = frame.groupby(by, sort=True)
+    made = pd.DataFrame({
+        by: list(groups.groups),
+        "contacts": groups.size().to_numpy(),
+        "share": groups.size().to_numpy() / max(len(frame), 1),
+        "customers": groups["customer_id"].nunique().to_numpy(),
+    })  # fmt: skip
+    for name, measure in {
+        "responses": "response",
+        "value": "value",
+        "cost": "cost",
+        "objective": "objective",
+    }.items():
+        if frame[measure].notna().any():
+            made[name] = groups[measure].sum().to_numpy()
+    return made.sort_values("contacts", ascending=False, kind="stable")
+
+
+def limits(result: Result) -> Fragment:
+    """Use and price of every limit, as bars and as a table."""
+    rows = [rule for rule in result.certificate["rules"] if rule["kind"] == "limit"]
+    if not rows:
+        return Fragment(paragraph("The policy sets no limits across customers."))
+    shown = sorted(
+        range(len(rows)), key=lambda at: (-abs(rows[at]["price"] or 0) * _size(rows[at]), _room(rows[at]), at)
+    )
+    drawn = figures.bars([_limit_bar(result, rows[at]) for at in sorted(shown[:_SHOWN])])
+    some = (
+        f"The {_SHOWN} tightest of {number(len(rows))} limits"
+        if len(rows) > _SHOWN
+        else "Limits: used, and what is allowed"
+    )
+    words = (
+        "A stroke marks the minimum or maximum. Where a limit binds, its price says by how much the "
+        "objective would grow if it gave way by one unit; a limit without a price costs the plan nothing."
+    )
+    made = pd.DataFrame({
+        "limit": [rule["name"] for rule in rows],
+        "for": [_group(result, rule) for rule in rows],
+        "at least": [rule["min"] for rule in rows],
+        "used": [rule["used"] for rule in rows],
+        "at most": [rule["max"] for rule in rows],
+        "room left": [rule["slack"] for rule in rows],
+        "price": [abs(rule["price"] or 0) for rule in rows],
+    })  # fmt: skip
+    for name, key in {"missed by": "missed_by", "penalty paid": "penalty_paid"}.items():
+        if any(rule.get(key) for rule in rows):
+            made[name] = [rule.get(key) for rule in rows]
+    if not any(made["for"]):
+        made = made.drop(columns="for")
+    numeric = {c: number for c in made.columns if c not in ("limit", "for")}
+    fold = f"All {number(len(rows))} limits in figures" if len(rows) > 40 else None
+    empty = [rule["name"] for rule in rows if rule.get("vacuous")]
+    note = (
+        paragraph(f"Holds because nothing is in its scope: {', '.join(dict.fromkeys(empty))}.", "aside")
+        if empty
+        else ""
+    )
+    return Fragment(paragraph(words) + picture(drawn, some) + table(made, numeric, fold=fold) + note)
+
+
+def contact_rules(result: Result) -> Fragment:
+    """Rules for each customer, how many customers have reached them, and conflicts."""
+    rows = [rule for rule in result.certificate["rules"] if rule["kind"] == "contact"]
+    pairs = [rule for rule in result.certificate["rules"] if rule["kind"] == "conflict"]
+    said = ""
+    if rows:
+        reached, everyone = [rule.get("at_cap") or 0 for rule in rows], max(result.customers, 1)
+        drawn = [
+            figures.Bar(rule["name"], n / everyone, f"{number(n)} of {number(everyone)}", 1.0)
+            for rule, n in zip(rows, reached, strict=True)
+        ]
+        made = pd.DataFrame({
+            "rule": [rule["name"] for rule in rows],
+            "at least": [rule.get("min") for rule in rows],
+            "at most": [rule["max"] for rule in rows],
+            "largest count": [rule["used"] for rule in rows],
+            "customers at the cap": reached,
+            "share": [n / everyone for n in reached],
+        }).dropna(axis="columns", how="all")  # fmt: skip
+        numeric: dict[str, Any] = {c: number for c in made.columns if c != "rule"}
+        said += picture(figures.bars(drawn), "Customers for whom one more contact would break the rule")
+        said += table(made, numeric | {"share": percent})
+    if pairs:
+        made = pd.DataFrame(
+            {"conflict": [r["name"] for r in pairs], "pairs kept apart": [r.get("pairs", 0) for r in pairs]}
+        )
+        said += table(made)
+    return Fragment(said or paragraph("The policy sets no rules for each customer."))
+
+
+def dropped(result: Result) -> Fragment:
+    """What was left out before the decision, and why."""
+    reasons = result.reasons.sort_values("candidates", ascending=False, kind="stable")
+    if reasons.empty:
+        return Fragment(paragraph("No possible contact was dropped."))
+    kept = int(result.certificate["candidates"])
+    all_of_them = kept + int(reasons["candidates"].sum())
+    drawn = figures.bars([
+        figures.Bar(row.reason, row.candidates, number(row.candidates))
+        for row in reasons.head(_SHOWN).itertuples()
+    ])  # fmt: skip
+    made = reasons[["reason", "candidates", "customers"]].rename(columns={"candidates": "contacts dropped"})
+    made.insert(2, "share", made["contacts dropped"] / all_of_them)
+    words = (
+        f"Of {number(all_of_them)} contacts that could be thought of, {number(kept)} were left to decide on. "
+        "Each of the others counts under the first reason that ruled it out; a customer may count under "
+        "several reasons."
+    )
+    return Fragment(
+        paragraph(words) + picture(drawn, "Contacts dropped, by reason") + table(made, {"share": percent})
+    )
+
+
+def baselines(result: Result) -> Fragment:
+    """The plan beside what would be done without it, under the same rules."""
+    others = result.run.frame("baselines")
+    if others is None or others.empty:
+        return Fragment(paragraph("No baselines were made for this run."))
+    objective = result.certificate["objective"]
+    measures = ("value", "cost", "response")
+    plan = {"name": "this plan", "contacts": len(result.contacts), "objective": objective, "missed": ""}
+    plan |= {name: result.contacts[name].sum(min_count=1) for name in measures}
+    both = pd.concat(
+        [pd.DataFrame([plan]), others.assign(missed=others["missed"].map(_listed))], ignore_index=True
+    )
+    gain = result.sign * (objective - both["objective"])
+    worded = (
+        both["objective"]
+        .map(number)
+        .mask(both["missed"] != "", both["objective"].map(number) + ", misses minimums")
+    )
+    lengths = both["objective"].clip(lower=0.0)
+    drawn = figures.bars(
+        [
+            figures.Bar(name, length, words, strong=bool(missed))
+            for name, length, words, missed in zip(both["name"], lengths, worded, both["missed"], strict=True)
+        ]
+    )
+    made = both[["name", "contacts", *measures, "objective"]].copy()
+    made["gain of the plan"] = gain.where(made.index > 0)
+    made["minimums missed"] = both["missed"].replace("", "none")
+    made = made.rename(columns={"name": "", "response": "responses"}).dropna(axis="columns", how="all")
+    best = others.assign(ahead=result.sign * (objective - others["objective"])).sort_values("ahead").iloc[0]
+    words = f"Beside the best of them, {best['name']}, the plan gains {number(best['ahead'])}."
+    if _listed(best["missed"]):
+        words += " That one keeps all maximums, but misses minimums that the plan keeps."
+    explain = (
+        "All of them go through the same contacts under the same limits, caps and conflicts, each in its own "
+        "order, and take what still fits."
+    )
+    numeric = {c: number for c in made.columns if c not in ("", "minimums missed")}
+    return Fragment(
+        paragraph(words, "good")
+        + picture(drawn, "Objective")
+        + table(made, numeric)
+        + paragraph(explain, "aside")
+    )
+
+
+def _count_bars(values: pd.Series) -> str:
+    counts = values.value_counts().sort_index().sort_values(ascending=False, kind="stable")
+    shown = counts.head(_SHOWN - 1 if len(counts) > _SHOWN else _SHOWN)
+    rows = [
+        figures.Bar(str(name), float(n), f"{number(n)} · {percent(n / counts.sum(), 0)}")
+        for name, n in shown.items()
+    ]
+    if len(counts) > len(shown):
+        rest = counts.iloc[len(shown) :]
+        rows.append(figures.Bar(f"{number(len(rest))} others", float(rest.sum()), number(rest.sum())))
+    return figures.bars(rows)
+
+
+def _calendar(result: Result) -> str:
+    """Contacts by channel and day; by week where days would be too many to see."""
+    dates = result.contacts["date"]
+    first = pd.Timestamp(result.horizon["start"]) if result.horizon else None
+    day = (pd.to_datetime(dates) - first).dt.days + 1 if first is not None else dates.astype(int)
+    last = int(result.horizon["days"]) if result.horizon else int(day.max())
+    step = 1 if last <= 62 else 7
+    counts = pd.crosstab(result.contacts["channel"], (day - 1) // step).reindex(
+        columns=range(-(-last // step)), fill_value=0
+    )
+    labels = [result.day(1 + step * at) for at in counts.columns]
+    return figures.heat(
+        counts.to_numpy(float),
+        [str(c) for c in counts.index],
+        labels,
+        "contacts" + (" a week" if step > 1 else ""),
+    )
+
+
+def _limit_bar(result: Result, rule: dict[str, Any]) -> figures.Bar:
+    low, high, used = rule["min"], rule["max"], rule["used"]
+    group = _group(result, rule)
+    label = f"{rule['name']} · {group}" if group else rule["name"]
+    marks = tuple(float(side) for side in (low, high) if side is not None)
+    if used is None:
+        return figures.Bar(label, 0.0, "nothing in its scope", 1.0)
+    allowed = f"of {number(high)}" if high is not None else f"at least {number(low)}"
+    note = f"{number(used)} {allowed}"
+    if rule["price"]:
+        note += f" · price {number(abs(rule['price']))}"
+    full = max([*marks, float(used), 1e-12])
+    return figures.Bar(
+        label, float(used), note, full, marks, strong=bool(rule["price"]) or bool(rule.get("missed_by"))
+    )
+
+
+def _group(result: Result, rule: dict[str, Any]) -> str:
+    group = rule.get("group") or {}
+    return ", ".join(
+        result.day(v) if k == "date" and not isinstance(v, str) else f"{v}" for k, v in group.items()
+    )
+
+
+def _size(rule: dict[str, Any]) -> float:
+    return max(abs(rule["min"] or 0), abs(rule["max"] or 0))
+
+
+def _room(rule: dict[str, Any]) -> float:
+    return (rule["slack"] or 0) / max(_size(rule), 1e-12)
+
+
+def _listed(names: Any) -> str:
+    """Rule names in one cell, however they were stored."""
+    return (
+        names if isinstance(names, str) else ", ".join([] if names is None else [str(name) for name in names])
+    )
