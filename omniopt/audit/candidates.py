@@ -1,0 +1,398 @@
+"""The candidates, rebuilt from the tables: what each is worth and costs, its failover, and why some fell out.
+
+With p the score, d the delivery rate, f the fallback channel and d_f = its own delivery rate::
+
+    response = d·p + (1−d)·d_f·p_f
+    value    = response × value per response
+    cost     = unit_cost + (1−d)·unit_cost_f + response × incentive_cost
+
+Where the customer may not be contacted on f, or there is none, the terms of f vanish.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from omniopt.audit.inputs import Inputs, code
+from omniopt.audit.scope import Rows, Unchecked, World, matches
+
+# What happened says something about delivery only where it is known; a contact merely `sent` does not.
+DELIVERED = ("delivered", "opened", "clicked", "responded", "rejected", "unsubscribed")
+COUNTED = ("sent", *DELIVERED)
+# A customer's own delivery rate counts from this many contacts on, blended with as many at the channel's
+# rate.
+OWN_RATE_FROM = 5
+
+
+@dataclass
+class Candidates:
+    """Customer × action rows in the order of customer and action.
+
+    Attributes
+    ----------
+    rows : Rows
+        Each candidate on its own channel.
+    fallback : ndarray of int
+        Position of the fallback channel; -1 where none applies.
+    undelivered : ndarray of float
+        1 − d, the share that the fallback must carry; 0 where none applies.
+    own : dict of str to ndarray
+        The measures that belong to the candidate itself.
+    objective : ndarray of float
+        Contribution to the policy's objective, in its own sign.
+    reason : ndarray of int
+        0 for a candidate that stays, else 1 + position in `reasons`.
+    reasons : list of str
+        Why candidates fell out, in the order in which the reasons apply.
+    """
+
+    rows: Rows
+    fallback: np.ndarray
+    undelivered: np.ndarray
+    own: dict[str, np.ndarray]
+    objective: np.ndarray
+    reason: np.ndarray
+    reasons: list[str]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, index: np.ndarray) -> Candidates:
+        """The candidates at these positions."""
+        return Candidates(
+            self.rows.take(index),
+            self.fallback[index],
+            self.undelivered[index],
+            {name: values[index] for name, values in self.own.items()},
+            self.objective[index],
+            self.reason[index],
+            self.reasons,
+        )
+
+    def second_leg(self) -> tuple[np.ndarray, Rows]:
+        """Positions of the candidates with a fallback, and their rows on that channel."""
+        index = np.flatnonzero(self.fallback >= 0)
+        rows = self.rows.take(index)
+        rows.channel = self.fallback[index]
+        return index, rows
+
+
+def history_rows(inputs: Inputs) -> tuple[Rows, np.ndarray]:
+    """Contacts of the past and commitments, and which of them count (all but those that bounced)."""
+    history, world = inputs.tables.history, inputs.world
+    if history is None or not len(history):
+        nothing = np.empty(0, dtype=np.int64)
+        return Rows(nothing, nothing, nothing, nothing, nothing), np.empty(0, dtype=bool)
+    unknown = np.full(len(history), -1, dtype=np.int64)
+    rows = Rows(
+        code(world.ids["customer"], history["customer_id"]),
+        code(world.ids["offer"], history["offer_id"]) if "offer_id" in history else unknown,
+        code(world.ids["channel"], history["channel"]) if "channel" in history else unknown,
+        code(world.ids["action"], history["action_id"]) if "action_id" in history else unknown,
+        history["date"].to_numpy(dtype=np.int64),
+    )
+    return rows, _planned(history) | _outcome(history).isin(COUNTED).to_numpy()
+
+
+def _planned(history: pd.DataFrame) -> np.ndarray:
+    if "planned" not in history:
+        return np.zeros(len(history), dtype=bool)
+    return history["planned"].fillna(False).to_numpy(dtype=bool)
+
+
+def _outcome(history: pd.DataFrame) -> pd.Series:
+    return history["outcome"] if "outcome" in history else pd.Series([None] * len(history), dtype="str")
+
+
+def build(inputs: Inputs, scores: pd.DataFrame | None) -> Candidates:
+    """Rebuild all candidates with their measures, before anything is dropped.
+
+    Parameters
+    ----------
+    inputs : Inputs
+        The tables.
+    scores : DataFrame or None
+        customer_id, offer_id, channel, p_response and perhaps value: the project's, or those its models made.
+
+    Raises
+    ------
+    Unchecked
+        If a number is missing that the value of a candidate needs.
+    """
+    tables, world = inputs.tables, inputs.world
+    actions = world.frames["action"]
+    n_actions = len(actions)
+    if tables.candidates is not None:
+        customer = code(world.ids["customer"], tables.candidates["customer_id"])
+        action = code(world.ids["action"], tables.candidates["action_id"])
+        order = np.lexsort((action, customer))
+        customer, action = customer[order], action[order]
+    else:
+        if tables.customers is None:
+            raise Unchecked("the project has neither candidates nor customers")
+        known = np.sort(code(world.ids["customer"], tables.customers["customer_id"]))
+        offered = (
+            code(world.ids["action"], tables.actions["action_id"]) if tables.actions is not None else None
+        )
+        listed = np.arange(n_actions) if offered is None else np.sort(offered)
+        customer, action = np.repeat(known, len(listed)), np.tile(listed, len(known))
+    offer = np.append(_codes(actions, "offer_id", world.ids["offer"]), -1)[action]
+    channel = np.append(_codes(actions, "channel", world.ids["channel"]), -1)[action]
+    day = np.append(_days(actions), 1)[action]
+    rows = Rows(customer, offer, channel, action, day)
+
+    allowed = Permission(inputs, int(day.min()) if len(day) else 1, int(day.max()) if len(day) else 1)
+    fallback = _channel_column(world, "fallback")[channel]
+    usable = fallback >= 0
+    usable[usable] &= allowed.on(customer[usable], fallback[usable], day[usable])
+    fallback = np.where(usable, fallback, -1)
+    rate = _delivery(inputs, customer, channel)
+    undelivered = np.where(usable, 1.0 - rate, 0.0)
+
+    own: dict[str, np.ndarray] = {}
+    if tables.candidates is not None:
+        for name in tables.candidates.columns:
+            column = tables.candidates[name]
+            if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+                own[name] = column.to_numpy(dtype=float, na_value=np.nan)[order]
+    else:
+        own = _values(inputs, rows, fallback, rate, scores)
+    nothing = np.zeros(len(rows), dtype=np.int64)
+    return Candidates(rows, fallback, undelivered, own, np.zeros(len(rows)), nothing, [])
+
+
+def _codes(frame: pd.DataFrame, column: str, ids: pd.Index) -> np.ndarray:
+    return code(ids, frame[column]) if column in frame else np.full(len(frame), -1, dtype=np.int64)
+
+
+def _days(actions: pd.DataFrame) -> np.ndarray:
+    if "date" not in actions:
+        return np.ones(len(actions), dtype=np.int64)
+    return actions["date"].fillna(1).to_numpy(dtype=np.int64)
+
+
+def _channel_column(world: World, name: str) -> np.ndarray:
+    """Positions of the channels named in a column of channels; at the end -1, for an unknown channel."""
+    return np.append(_codes(world.frames["channel"], name, world.ids["channel"]), -1)
+
+
+def _column(frame: pd.DataFrame, name: str, default: float) -> np.ndarray:
+    """A column of numbers, or the default where there is no such column; at the end a missing number."""
+    column = (
+        frame[name].to_numpy(dtype=float, na_value=np.nan) if name in frame else np.full(len(frame), default)
+    )
+    return np.append(column, np.nan)
+
+
+def _delivery_rate(world: World) -> np.ndarray:
+    """Each channel's own delivery rate; 1 where nothing is said."""
+    return np.nan_to_num(_column(world.frames["channel"], "delivery_rate", 1.0), nan=1.0)
+
+
+def _delivery(inputs: Inputs, customer: np.ndarray, channel: np.ndarray) -> np.ndarray:
+    """The customer's own delivery rate on a channel where history supports it, else the channel's."""
+    base = _delivery_rate(inputs.world)
+    rate = base[channel]
+    history = inputs.tables.history
+    if history is None or not len(history):
+        return rate
+    rows, _ = history_rows(inputs)
+    outcome = _outcome(history)
+    known = ~_planned(history) & (rows.day < 1) & outcome.isin((*DELIVERED, "bounced")).to_numpy()
+    known &= rows.channel >= 0
+    width = len(inputs.world.ids["channel"])
+    key, place = np.unique(rows.customer[known] * width + rows.channel[known], return_inverse=True)
+    if not len(key):
+        return rate
+    total = np.bincount(place, minlength=len(key))
+    arrived = np.bincount(
+        place, weights=(outcome[known] != "bounced").to_numpy(dtype=float), minlength=len(key)
+    )
+    prior = base[key % width]
+    own = np.where(total >= OWN_RATE_FROM, (arrived + OWN_RATE_FROM * prior) / (total + OWN_RATE_FROM), prior)
+    wanted = customer * width + channel
+    at = np.minimum(np.searchsorted(key, wanted), len(key) - 1)
+    return np.where((key[at] == wanted) & (channel >= 0), own[at], rate)
+
+
+def _values(
+    inputs: Inputs, rows: Rows, fallback: np.ndarray, rate: np.ndarray, scores: pd.DataFrame | None
+) -> dict[str, np.ndarray]:
+    """Response, value and cost of candidates that the project builds itself."""
+    world = inputs.world
+    if scores is None:
+        raise Unchecked("there are no scores to value the candidates with")
+    n_offers, n_channels = len(world.ids["offer"]), len(world.ids["channel"])
+    key = code(world.ids["customer"], scores["customer_id"]) * n_offers + code(
+        world.ids["offer"], scores["offer_id"]
+    )
+    key = key * n_channels + code(world.ids["channel"], scores["channel"])
+    order = np.argsort(key, kind="stable")
+    key = key[order]
+    chance = scores["p_response"].to_numpy(dtype=float, na_value=np.nan)[order]
+
+    def look_up(column: np.ndarray, channel: np.ndarray) -> np.ndarray:
+        wanted = (rows.customer * n_offers + rows.offer) * n_channels + channel
+        at = np.minimum(np.searchsorted(key, wanted), max(len(key) - 1, 0))
+        found = (channel >= 0) & (rows.offer >= 0) & (len(key) > 0)
+        found &= key[at] == wanted if len(key) else False
+        return np.where(found, column[at] if len(key) else np.nan, np.nan)
+
+    has = fallback >= 0
+    chance_f = np.where(has, look_up(chance, fallback), 0.0)
+    rate_f = np.where(has, _delivery(inputs, rows.customer, fallback), 0.0)
+    response = rate * look_up(chance, rows.channel) + (1.0 - rate) * rate_f * chance_f
+    money = _column(world.frames["offer"], "value", np.nan)[rows.offer]
+    if "value" in scores:
+        override = look_up(scores["value"].to_numpy(dtype=float, na_value=np.nan)[order], rows.channel)
+        money = np.where(np.isnan(override), money, override)
+    unit = _column(world.frames["channel"], "unit_cost", 0.0)
+    cost = unit[rows.channel] + np.where(has, (1.0 - rate) * unit[fallback], 0.0)
+    cost += response * _column(world.frames["offer"], "incentive_cost", 0.0)[rows.offer]
+    return {"response": response, "value": response * money, "cost": cost}
+
+
+class Permission:
+    """Whether a customer may be contacted on a channel on a day: consent, time zone, days on which it sends.
+
+    Parameters
+    ----------
+    inputs : Inputs
+        The tables.
+    first, last : int
+        The days that will be asked about.
+    """
+
+    def __init__(self, inputs: Inputs, first: int, last: int) -> None:
+        self.world, self.first = inputs.world, first
+        channels = inputs.world.frames["channel"]
+
+        def flags(name: str) -> np.ndarray:
+            column = channels[name].fillna(False).to_numpy(dtype=bool) if name in channels else False
+            return np.append(np.zeros(len(channels), dtype=bool) | column, False)
+
+        hours = np.zeros(len(channels) + 1, dtype=bool)
+        for name in ("send_from", "send_to"):
+            if name in channels:
+                hours[:-1] |= channels[name].notna().to_numpy()
+        self.hours, self.needs_consent = hours, flags("requires_consent")
+        zones = inputs.world.frames["customer"].get("timezone")
+        self.has_zone = (
+            np.zeros(len(inputs.world.ids["customer"]) + 1, dtype=bool)
+            if zones is None
+            else np.append(
+                (zones.notna() & (zones.astype("str").str.strip() != "")).to_numpy(dtype=bool), False
+            )
+        )
+        days = channels["send_days"].fillna(127).to_numpy(dtype=np.int64) if "send_days" in channels else 127
+        self.send_days = np.append(np.zeros(len(channels), dtype=np.int64) + days, 127)
+        self.width = len(inputs.world.ids["channel"])
+        self._consents(inputs, first, last)
+
+    def _consents(self, inputs: Inputs, first: int, last: int) -> None:
+        """For each customer and channel with a granted consent, on which days one of them holds."""
+        span = last - first + 1
+        self.keys, self.granted = np.empty(0, dtype=np.int64), np.zeros((0, span), dtype=bool)
+        consents = inputs.tables.consents
+        if consents is None or not len(consents):
+            return
+        rows = consents[consents["granted"].fillna(False).to_numpy(dtype=bool)]
+        key = code(self.world.ids["customer"], rows["customer_id"]) * self.width
+        key += code(self.world.ids["channel"], rows["channel"])
+        begin, end = np.full(len(rows), first), np.full(len(rows), last)
+        if "valid_from" in rows:
+            begin = np.maximum(rows["valid_from"].fillna(first).to_numpy(dtype=np.int64), first)
+        if "valid_to" in rows:
+            end = np.minimum(rows["valid_to"].fillna(last).to_numpy(dtype=np.int64), last)
+        key, begin, end = key[begin <= end], begin[begin <= end], end[begin <= end]
+        self.keys, place = np.unique(key, return_inverse=True)
+        change = np.zeros((len(self.keys), span + 1), dtype=np.int32)
+        np.add.at(change, (place, begin - first), 1)
+        np.add.at(change, (place, end - first + 1), -1)
+        self.granted = np.cumsum(change, axis=1)[:, :span] > 0
+
+    def consent(self, customer: np.ndarray, channel: np.ndarray, day: np.ndarray) -> np.ndarray:
+        """Consent is there, or none is needed."""
+        wanted = customer * self.width + channel
+        held = np.zeros(len(customer), dtype=bool)
+        if len(self.keys):
+            at = np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)
+            held = (self.keys[at] == wanted) & self.granted[at, day - self.first]
+        return held | ~self.needs_consent[channel]
+
+    def zone(self, customer: np.ndarray, channel: np.ndarray) -> np.ndarray:
+        """The time zone is known, or the channel has no hours."""
+        return self.has_zone[customer] | ~self.hours[channel]
+
+    def weekday(self, channel: np.ndarray, day: np.ndarray) -> np.ndarray:
+        """The channel sends on that day of the week; days without a calendar have none."""
+        if self.world.start is None:
+            return np.ones(len(day), dtype=bool)
+        of_week = (day - 1 + self.world.start.weekday()) % 7
+        return (self.send_days[channel] >> of_week) & 1 == 1
+
+    def on(self, customer: np.ndarray, channel: np.ndarray, day: np.ndarray) -> np.ndarray:
+        """All three."""
+        return (
+            self.consent(customer, channel, day) & self.zone(customer, channel) & self.weekday(channel, day)
+        )
+
+
+def eliminate(inputs: Inputs, candidates: Candidates) -> None:
+    """Set the reason for which each candidate falls out, if it does; the first that applies counts.
+
+    Raises
+    ------
+    Unchecked
+        If an eligibility rule cannot be read; the candidates it would drop then stay.
+    """
+    rows, world = candidates.rows, inputs.world
+    allowed = Permission(inputs, int(rows.day.min()), int(rows.day.max())) if len(rows) else None
+    if allowed is None:
+        return
+
+    def drop(mask: np.ndarray, reason: str) -> None:
+        if reason not in candidates.reasons:
+            candidates.reasons.append(reason)
+        candidates.reason[mask & (candidates.reason == 0)] = 1 + candidates.reasons.index(reason)
+
+    drop(~_valid(world, rows), "offer not valid on that date")
+    without = ~allowed.consent(rows.customer, rows.channel, rows.day)
+    for channel in np.unique(rows.channel[without]):
+        drop(without & (rows.channel == channel), f"no consent for {world.ids['channel'][channel]}")
+    drop(~allowed.zone(rows.customer, rows.channel), "no time zone")
+    drop(~allowed.weekday(rows.channel, rows.day), "outside the send days")
+    unread = []
+    for rule in inputs.policy.get("eligibility") or []:
+        try:
+            if set(rule) != {"name", "drop"}:
+                raise Unchecked(
+                    f"rule '{rule.get('name')}': {', '.join(sorted(set(rule) - {'name', 'drop'}))}"
+                )
+            drop(matches(world, rows, rule["drop"]), str(rule["name"]))
+        except Unchecked as error:
+            unread.append(str(error))
+    if inputs.vetoes:
+        width = len(world.ids["action"])
+        pairs = pd.DataFrame(inputs.vetoes, columns=["customer", "action"])
+        customer, action = (
+            code(world.ids["customer"], pairs["customer"]),
+            code(world.ids["action"], pairs["action"]),
+        )
+        there = (customer >= 0) & (action >= 0)
+        drop(np.isin(rows.customer * width + rows.action, (customer * width + action)[there]), "veto")
+    if unread:
+        raise Unchecked("; ".join(unread))
+
+
+def _valid(world: World, rows: Rows) -> np.ndarray:
+    offers = world.frames["offer"]
+    valid = np.ones(len(rows), dtype=bool)
+    for name, before in (("valid_from", False), ("valid_to", True)):
+        if name in offers:
+            bound = np.append(offers[name].to_numpy(dtype=float, na_value=np.nan), np.nan)[rows.offer]
+            valid &= np.isnan(bound) | ((rows.day <= bound) if before else (rows.day >= bound))
+    return valid

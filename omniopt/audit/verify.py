@@ -1,0 +1,393 @@
+"""The independent check: a plan, from its files alone, without any solver and without the code that made it.
+
+`verify` reads inputs, plan and certificate again and recomputes everything the certificate says: candidates,
+eliminations, every rule, the objective, the gap, and the bound that the prices prove.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from omniopt.audit import certificate as cert
+from omniopt.audit import contact, limits, plan
+from omniopt.audit.bound import Search, priced, search
+from omniopt.audit.candidates import Candidates, build, eliminate, history_rows
+from omniopt.audit.inputs import Inputs, read
+from omniopt.audit.report import Verification
+from omniopt.audit.rounding import allowed, same, same_row
+from omniopt.audit.scope import Rows, Unchecked
+from omniopt.errors import BadInput, Faults
+from omniopt.project import Project
+from omniopt.tables import read_parquet, sha256_of
+
+SECTIONS = {"objective", "eligibility", "limits", "contact", "conflicts", "requires"}
+
+
+def verify(directory: Path | str, project: Project | None = None) -> Verification:
+    """Check a plan against its inputs, its policy and its certificate.
+
+    Parameters
+    ----------
+    directory : Path or str
+        The folder with plan.parquet and certificate.json (and scores.parquet, if models made the scores).
+    project : Project, optional
+        The project the plan was made from; needed where it was made of frames and has no file.
+
+    Returns
+    -------
+    Verification
+        Its `findings` are empty only if everything could be checked and is true. Nothing is raised for a
+        plan that is wrong, whatever is wrong with it.
+    """
+    return _Audit(Path(directory), project).run()
+
+
+class _Audit:
+    """One run of the check; each step says what it looked at and keeps what later steps need."""
+
+    inputs: Inputs
+    everything: Candidates
+    candidates: Candidates
+    plan: plan.Plan
+    chosen: np.ndarray
+    locked: np.ndarray
+    past: Rows
+    ledger: cert.Ledger
+
+    def __init__(self, directory: Path, project: Project | None) -> None:
+        self.directory, self.project = directory, project
+        self.result = Verification()
+        self.certificate: dict[str, Any] = {}
+        self.sign = 1.0
+        self.expression: Any = None
+        self.limits: list[tuple[limits.Limit, dict[str, np.ndarray]]] = []
+        self.contact: list[contact.ContactRule] = []
+        self.conflicts: list[contact.Conflict] = []
+
+    def run(self) -> Verification:
+        """Take the steps in turn; those that need what an earlier one could not give are left out."""
+        if not self._step("certificate", self._read_certificate, must=True):
+            return self.result
+        if not self._step("inputs", self._read_inputs, must=True):
+            return self.result
+        if not self._step("candidates", self._rebuild, must=True):
+            return self.result
+        if not self._step("plan", self._read_plan, must=True):
+            return self.result
+        for name, step in (
+            ("limits", self._check_limits),
+            ("contact rules", self._check_contact),
+            ("conflicts", self._check_conflicts),
+            ("rules", self._check_the_rest),
+            ("objective", self._check_objective),
+            ("gap and status", self._check_status),
+            ("bound from the prices", self._check_bound),
+        ):
+            self._step(name, step)
+        return self.result
+
+    def _step(self, name: str, step: Callable[[Faults], str], must: bool = False) -> bool:
+        """Run a step; True if later steps can build on it."""
+        faults, usable, detail = Faults(), True, ""
+        try:
+            detail = step(faults)
+        except _Stop:
+            usable = False
+        except BadInput as error:
+            faults.extend(error.faults)
+            usable = not must
+        except Unchecked as error:
+            faults.add(f"could not be checked: {error}")
+            usable = not must
+        self.result.findings += list(faults)
+        count = len(faults)
+        detail = detail or "not usable"
+        self.result.checks.append((name, not count, detail if not count else f"{detail}; {count} findings"))
+        return usable
+
+    # ---- steps
+
+    def _read_certificate(self, faults: Faults) -> str:
+        read_back = cert.read(self.directory, faults)
+        if read_back is None:
+            raise _Stop
+        self.certificate = read_back
+        if read_back.get("status") == "infeasible":
+            faults.add(
+                "it says infeasible, which is the solver's word; there is no plan to check", file=cert.FILE
+            )
+            if (self.directory / plan.FILE).exists():
+                faults.add("there is a plan, though the certificate says infeasible", file=plan.FILE)
+            raise _Stop
+        return f"status {read_back.get('status')}, solver {read_back.get('solver')}"
+
+    def _read_inputs(self, faults: Faults) -> str:
+        inputs = read(self.directory, self.certificate, self.project, faults)
+        if inputs is None:
+            raise _Stop
+        self.inputs = inputs
+        true = dict(inputs.tables.inputs)
+        scores = self.directory / "scores.parquet"
+        if "scores" in (self.certificate.get("inputs") or {}) and "scores" not in true and scores.is_file():
+            true["scores"] = {"sha256": sha256_of(scores)}
+        cert.inputs_match(self.certificate, true, faults)
+        said = self.certificate.get("horizon")
+        world = inputs.world
+        mine = None if world.start is None else {"start": world.start.isoformat(), "days": world.days}
+        if said != mine:
+            faults.add(f"it says {said}, the project {mine}", file=cert.FILE, column="horizon")
+        return f"{len(true)} {'read' if faults else 'unchanged'}{self._changes()}"
+
+    def _changes(self) -> str:
+        """What the plan's policy was changed by, in a few words."""
+        words = []
+        for section in ("limits", "contact"):
+            rules = (self.certificate.get("changes") or {}).get(section)
+            for rule, keys in rules.items() if isinstance(rules, Mapping) else ():
+                words += [f"{key} of {rule}" for key in keys]
+        for what, pairs in (("vetoes", self.inputs.vetoes), ("locks", self.inputs.locks)):
+            words += [f"{len(pairs)} {what}"] if pairs else []
+        return f"; the policy with changes: {', '.join(words)}" if words else ""
+
+    def _rebuild(self, faults: Faults) -> str:
+        inputs = self.inputs
+        objective = inputs.policy.get("objective")
+        self.sign, self.expression = _objective(objective)
+        if (self.certificate.get("sense") or "maximise") != ("maximise" if self.sign > 0 else "minimise"):
+            faults.add(
+                f"it says {self.certificate.get('sense')!r}, the policy {objective!r}",
+                file=cert.FILE,
+                column="sense",
+            )
+        self.everything = everything = build(inputs, self._scores())
+        try:
+            eliminate(inputs, everything)
+        except Unchecked as error:
+            faults.add(f"an eligibility rule could not be checked: {error}")
+        self.kept = np.flatnonzero(everything.reason == 0)
+        self.candidates = everything.take(self.kept)
+        self.candidates.objective = limits.values_of(inputs.world, self.candidates, self.expression)
+        everything.objective[self.kept] = self.candidates.objective
+        rows, counts = history_rows(inputs)
+        self.past = rows.take(counts)
+        size, customers = len(self.candidates), len(np.unique(self.candidates.rows.customer))
+        cert.count(self.certificate, "candidates", size, faults)
+        cert.count(self.certificate, "customers", customers, faults)
+        dropped = {
+            reason: n
+            for k, reason in enumerate(everything.reasons, 1)
+            if (n := int((everything.reason == k).sum()))
+        }
+        said = {k: v for k, v in (self.certificate.get("dropped") or {}).items() if v}
+        for reason in sorted({*dropped, *said}):
+            if dropped.get(reason, 0) != said.get(reason, 0):
+                words = (
+                    f"{dropped.get(reason, 0)} candidates are dropped for '{reason}', the certificate says "
+                )
+                faults.add(f"{words}{said.get(reason, 0)}", file=cert.FILE, column="dropped")
+        return f"{size} of {customers} customers, {len(everything) - size} dropped"
+
+    def _scores(self) -> pd.DataFrame | None:
+        tables = self.inputs.tables
+        if tables.candidates is not None or tables.scores is not None:
+            return tables.scores
+        path = self.directory / "scores.parquet"
+        if not path.is_file():
+            raise Unchecked("the project gives no scores, and there is no scores.parquet beside the plan")
+        try:
+            scores = read_parquet(path)
+            usable = {"customer_id", "offer_id", "channel", "p_response"} <= set(scores)
+            usable = usable and bool(scores["p_response"].between(0, 1).all())
+        except Exception as error:  # a damaged file fails in many ways, and every one of them is a finding
+            raise Unchecked(f"scores.parquet cannot be read: {error}") from None
+        if not usable:
+            raise Unchecked("scores.parquet does not hold probabilities by customer_id, offer_id and channel")
+        return scores
+
+    def _read_plan(self, faults: Faults) -> str:
+        frame = plan.read(self.directory, faults)
+        if frame is None:
+            raise _Stop
+        self.plan = plan.locate(self.inputs, self.everything, frame, faults)
+        plan.columns(self.inputs, self.everything, self.plan, faults)
+        locked = plan.locks(self.inputs, self.everything, self.plan, faults)
+        self.chosen, self.locked = self.plan.chosen[self.kept], locked[self.kept]
+        self.ledger = cert.Ledger.read(self.inputs, self.certificate, faults)
+        return f"{len(frame)} contacts"
+
+    def _rules(self, section: str, faults: Faults) -> list[Mapping[str, Any]]:
+        """The rules of a section of the policy that have a name of their own."""
+        rules = self.inputs.policy.get(section) or []
+        if not isinstance(rules, list) or not all(
+            isinstance(rule, Mapping) and rule.get("name") for rule in rules
+        ):
+            raise Unchecked(f"{section} is not a list of rules with names")
+        names = [str(rule["name"]) for rule in rules]
+        for name in sorted({name for name in names if names.count(name) > 1}):
+            faults.add(f"two rules of {section} bear this name", rule=name)
+        return rules
+
+    def _check_limits(self, faults: Faults) -> str:
+        rows = 0
+        for rule in self._rules("limits", faults):
+            try:
+                limit = limits.read(self.inputs, self.candidates, rule)
+            except Unchecked as error:
+                faults.add(f"the rule could not be checked: {error}", rule=str(rule["name"]))
+                self._tick(str(rule["name"]))
+                continue
+            prices = cert.check_limit(self.ledger, limit, self.chosen, faults)
+            self.limits.append((limit, prices))
+            rows += sum(len(price) for price in prices.values())
+        cert.count(self.certificate, "coupling_rows", rows, faults)
+        return f"{rows} rows"
+
+    def _tick(self, name: str) -> None:
+        """An entry of a rule that could not be checked is not also a stranger."""
+        self.ledger.ticked |= {key for key in self.ledger.entries if key[1] == name}
+
+    def _check_contact(self, faults: Faults) -> str:
+        rules = self._rules("contact", faults)
+        items = np.flatnonzero(self.chosen)
+        for rule in rules:
+            name = str(rule["name"])
+            try:
+                read_rule = contact.read_contact(self.inputs, rule)
+                self._caps_known(read_rule)
+                state = contact.reached(self.inputs, self.candidates, items, read_rule, self.past, faults)
+            except Unchecked as error:
+                faults.add(f"the rule could not be checked: {error}", rule=name)
+                self._tick(name)
+                continue
+            self.contact.append(read_rule)
+            entry = self.ledger.find("contact", name, faults)
+            if entry is not None:
+                cap = rule["max"]
+                cert.agree(entry, "max", None if isinstance(cap, Mapping) else float(cap), 0.0, faults)
+                for key in ("used", "slack", "at_cap"):
+                    cert.agree(entry, key, state[key], 0.0, faults)
+        return f"{len(rules)} rules, every window of every customer"
+
+    def _caps_known(self, rule: contact.ContactRule) -> None:
+        caps = rule.cap[self.candidates.rows.customer]
+        if np.isnan(caps).any():
+            raise Unchecked("the cap is missing for a customer")
+
+    def _check_conflicts(self, faults: Faults) -> str:
+        rules = self._rules("conflicts", faults)
+        items = np.flatnonzero(self.chosen)
+        for rule in rules:
+            name = str(rule["name"])
+            try:
+                conflict = contact.read_conflict(rule)
+                contact.broken(self.inputs, self.candidates, items, conflict, self.past, faults)
+            except Unchecked as error:
+                faults.add(f"the rule could not be checked: {error}", rule=name)
+                self._tick(name)
+                continue
+            self.conflicts.append(conflict)
+            entry = self.ledger.find("conflict", name, faults)
+            if entry is not None:
+                cert.agree(entry, "used", 0.0, 0.0, faults)
+        return f"{len(rules)} rules"
+
+    def _check_the_rest(self, faults: Faults) -> str:
+        """Eligibility entries, sections that this check does not know, entries that belong to no rule."""
+        everything = self.everything
+        for rule in self._rules("eligibility", faults):
+            name = str(rule["name"])
+            entry = self.ledger.find("eligibility", name, faults)
+            if entry is not None and name in everything.reasons:
+                number = int((everything.reason == 1 + everything.reasons.index(name)).sum())
+                cert.agree(entry, "dropped", float(number), 0.0, faults)
+        for section in self.inputs.policy:
+            if section not in SECTIONS or (section == "requires" and self.inputs.policy[section]):
+                faults.add(f"the policy's '{section}' could not be checked: it is not known to this check")
+                for rule in (
+                    self.inputs.policy[section] if isinstance(self.inputs.policy[section], list) else []
+                ):
+                    self._tick(str(rule.get("name")) if isinstance(rule, Mapping) else "")
+        self.ledger.strangers(faults)
+        return f"{len(self.ledger.entries)} entries in the certificate"
+
+    def _check_objective(self, faults: Faults) -> str:
+        values = self.candidates.objective[self.chosen]
+        self.result.objective = float(values.sum())
+        said = cert.number(self.certificate, "objective", faults)
+        if not same(said, self.result.objective, np.abs(values).sum()):
+            words = f"it says {said:.12g}, the plan's contacts give {self.result.objective:.12g}"
+            faults.add(words, file=cert.FILE, column="objective")
+        return f"{self.result.objective:.10g}"
+
+    def _check_status(self, faults: Faults) -> str:
+        cert.status(self.certificate, self.sign, faults)
+        return f"{self.certificate.get('status')}, gap {self.certificate.get('gap')}"
+
+    def _check_bound(self, faults: Faults) -> str:
+        worth, constant, size = priced(self.sign * self.candidates.objective, self.limits, faults)
+        asked = np.flatnonzero(self.chosen)
+        found = search(
+            self.inputs, self.candidates, worth, self.locked, asked, (self.contact, self.conflicts), self.past
+        )
+        proven = constant + found.total
+        size += found.size
+        self.result.bound_proven = self.sign * proven
+        bound = cert.number(self.certificate, "bound", faults)
+        self.result.solver_bound = bound
+        said = cert.number(self.certificate, "bound_from_prices", faults)
+        room = allowed(size)
+        words = f"the prices prove {self.result.bound_proven:.10g}"
+        cut = f" ({found.cut} searches were cut off, and a relaxation counted instead)" if found.cut else ""
+        if proven > self.sign * said + room:
+            faults.add(f"{words}{cut}, not {said:.10g}", file=cert.FILE, column="bound_from_prices")
+        if self.result.objective is not None and self.sign * self.result.objective > proven + room:
+            faults.add(
+                f"{words}, yet the plan is worth {self.result.objective:.10g}: it breaks a rule",
+                file=plan.FILE,
+            )
+        self._advantages(asked, found, faults)
+        words += cut
+        if proven <= self.sign * bound + room:
+            return f"{words}, the certificate's bound {bound:.10g} with it"
+        rest = abs(proven - self.sign * bound)
+        if self.certificate.get("solver") == "exact":
+            word = f"the bound {bound:.10g} is tighter by {rest:.4g}, and that rest is the solver's word"
+            return f"{words}; {word}"
+        faults.add(f"{words}, the bound {bound:.10g} is not proven", file=cert.FILE, column="bound")
+        return words
+
+    def _advantages(self, asked: np.ndarray, found: Search, faults: Faults) -> None:
+        """The plan's column `advantage`, where the search could work it out."""
+        true = np.full(len(self.everything), np.nan)
+        true[self.kept[asked]] = found.advantage
+        rows = np.flatnonzero((self.plan.at >= 0) & ~np.isnan(np.append(true, np.nan)[self.plan.at]))
+        said = pd.to_numeric(self.plan.frame["advantage"], errors="coerce").to_numpy(
+            dtype=float, na_value=np.nan
+        )[rows]
+        mine = true[self.plan.at[rows]]
+        wrong = np.flatnonzero(~(same_row(said, mine) | same(said, mine)))
+        say = [
+            f"it says {said[w]:.8g}, at the certificate's prices it is {mine[w]:.8g}"
+            for w in wrong[: plan.NAMED]
+        ]
+        plan.name_rows(faults, rows[wrong], say, "advantage")
+
+
+class _Stop(Exception):
+    """A step cannot go on; why is among the findings."""
+
+
+def _objective(objective: Any) -> tuple[float, Any]:
+    """Sign (1 where the objective is maximised) and expression of the policy's objective."""
+    if isinstance(objective, str):
+        return 1.0, objective
+    if isinstance(objective, Mapping) and len(objective) == 1:
+        ((sense, expression),) = objective.items()
+        if sense in ("maximise", "minimise"):
+            return (1.0 if sense == "maximise" else -1.0), expression
+    raise Unchecked(f"the objective {objective!r} is not known to this check")
