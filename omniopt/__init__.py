@@ -7,9 +7,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from omniopt.decisions import Plan as Plan
-    from omniopt.decisions import compare as compare
-    from omniopt.decisions import optimize as optimize
+    from omniopt.decisions.optimize import compare as compare
+    from omniopt.decisions.optimize import optimize as optimize
+    from omniopt.decisions.plan import Plan as Plan
     from omniopt.errors import BadInput as BadInput
     from omniopt.errors import Infeasible as Infeasible
     from omniopt.errors import OmnioptError as OmnioptError
@@ -21,10 +21,10 @@ _HOME = {
     "BadInput": "omniopt.errors",
     "Infeasible": "omniopt.errors",
     "OmnioptError": "omniopt.errors",
-    "Plan": "omniopt.decisions",
+    "Plan": "omniopt.decisions.plan",
     "Project": "omniopt.project",
-    "compare": "omniopt.decisions",
-    "optimize": "omniopt.decisions",
+    "compare": "omniopt.decisions.optimize",
+    "optimize": "omniopt.decisions.optimize",
 }
 
 __all__ = ["BadInput", "Infeasible", "OmnioptError", "Plan", "Project", "compare", "optimize"]
