@@ -317,8 +317,12 @@ POLICY: dict[str, Break] = {
     "limit reads an unknown column": table(
         "policy.yaml", "column: minutes", "column: minuts", "call desk", "minutes"
     ),
-    "table lacks a region": table("capacity.csv", "2026-11-25,south,60\n", "", "call desk", "south"),
-    "bound is empty": table("capacity.csv", "south,60", "south,", "minutes"),
+    "table lacks a region": Break(
+        "capacity.csv", "2026-11-25,south,60\n", "", ("call desk", "capacity", "2026-11-25", "south")
+    ),
+    "bound is empty": Break(
+        "capacity.csv", "south,60", "south,", ("call desk", "capacity", "row 2", "minutes")
+    ),
     "limit without a bound": table("policy.yaml", ", max: 50}", "}", "total budget"),
     "min above max": table("policy.yaml", "max: 50", "min: 60, max: 50", "total budget"),
     "bound is text": table("policy.yaml", "max: 50", "max: fifty", "total budget", "fifty"),

@@ -109,7 +109,6 @@ def read_tables(
         What could be read; only to be used if `faults` stayed empty.
     """
     days = Days(horizon_start, horizon_days)
-    check.check_names(sources, faults, project_file)
     check.check_presence(sources, faults, project_file)
     tables, frames, whole = Tables(), dict[str, pd.DataFrame](), set[str]()
     # Tables of the contract come first: what is text in them is text in the tables that rules look up.
@@ -141,6 +140,7 @@ def read_tables(
         else:
             tables.extra[name] = frame
     files = {name: display_name(source, name) for name, source in sources.items()}
+    check.check_names(sources, tables.extra, faults, project_file)
     check.check_links(frames, whole, files, faults)
     check.check_rows(frames, files, days, faults)
     check.check_multi_valued(multi_valued, frames, project_file, faults)

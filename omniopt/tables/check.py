@@ -19,14 +19,23 @@ Frames = Mapping[str, pd.DataFrame | None]
 Files = Mapping[str, str | None]
 
 
-def check_names(names: Iterable[str], faults: Faults, file: str | None = None) -> None:
-    """Fault extra tables that look like a misspelt name of the contract."""
-    for name in names:
-        close = difflib.get_close_matches(name.casefold(), list(CONTRACT), n=1, cutoff=0.8)
-        if name not in CONTRACT and close:
-            faults.add(
-                f"'{name}' is no table of the contract", file=file, table=name, hint=nearest(name, CONTRACT)
-            )
+def check_names(
+    given: Collection[str], extra: Mapping[str, pd.DataFrame], faults: Faults, file: str | None = None
+) -> None:
+    """Fault extra tables that are a table of the contract under a misspelt name.
+
+    They are called much like a table that is not given, and hold its key.
+    """
+    absent = [name for name in CONTRACT if name not in given]
+    for name, frame in extra.items():
+        for close in difflib.get_close_matches(name.casefold(), absent, n=1, cutoff=0.77):
+            if set(CONTRACT[close].key) <= set(frame):
+                faults.add(
+                    f"'{name}' is no table of the contract",
+                    file=file,
+                    table=name,
+                    hint=nearest(name, [close]),
+                )
 
 
 def check_presence(names: Iterable[str], faults: Faults, file: str | None = None) -> None:

@@ -118,9 +118,7 @@ def _load(source: Source, name: str, faults: Faults) -> pa.Table:
     path = Path(source)
     lower = path.name.lower()
     if not path.exists():
-        raise Unreadable(
-            f"there is no such file in {path.parent}", "Correct the path in the project file"
-        )
+        raise Unreadable(f"there is no such file in {path.parent}", "Correct the path in the project file")
     try:
         if path.is_dir() or lower.endswith(".parquet"):
             return _parquet(path)

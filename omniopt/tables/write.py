@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 #: A cell that begins with one of these may be run as a formula by a spreadsheet.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def write_parquet(frame: pd.DataFrame, path: Path | str) -> None:
@@ -55,7 +54,8 @@ def read_parquet(path: Path | str) -> pd.DataFrame:
 def write_csv(frame: pd.DataFrame, path: Path | str) -> None:
     """Write a frame as CSV in UTF-8; lines end as on Unix.
 
-    Text that a spreadsheet would run as a formula gets an apostrophe in front; numbers stay as they are.
+    Text that a spreadsheet would run as a formula gets an apostrophe in front; numbers stay as they are. A
+    carriage return inside a cell becomes a line feed.
 
     Parameters
     ----------
@@ -115,4 +115,8 @@ def _without_formula(values: pd.Series) -> pd.Series:
 
 
 def _guard(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str | np.str_) and cell.startswith(_FORMULA) else cell
+    if not isinstance(cell, str):
+        return cell
+    safe = f"'{cell}" if cell.startswith(_FORMULA) else cell
+    # A lone carriage return would not be quoted, and so would end the line.
+    return safe.replace("\r\n", "\n").replace("\r", "\n")
