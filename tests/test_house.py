@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -70,6 +71,18 @@ def test_readme_opens_with_the_two_commands(checkout: Path) -> None:
     assert first_block is not None
     commands = [line.split("#")[0].strip() for line in first_block[1].strip().splitlines()]
     assert commands == ["make run", "make test"]
+
+
+def test_the_readme_example_says_what_comes_out(checkout: Path) -> None:
+    text = (checkout / "README.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(example, names)
+    plan = names["plan"]
+    assert f"('{plan.status}', {plan.objective:.1f}, {plan.bound:.1f})" in example
+    chosen = sorted(zip(plan.contacts["customer_id"], plan.contacts["action_id"], strict=True))
+    assert chosen == [("ann", "letter"), ("bob", "call")]
+    assert names["cheaper"].objective == pytest.approx(6)
 
 
 def test_ci_uses_the_commands_of_the_readme(checkout: Path) -> None:
