@@ -313,12 +313,13 @@ class Project:
         """
         if self.spec.horizon is None:
             return day
-        start = np.datetime64(self.spec.horizon.start, "D")
-        if np.isscalar(day):
-            return start + (int(day) - 1)  # type: ignore[arg-type]
+        # A day number says how many days to add to the day before the first.
+        before = np.datetime64(self.spec.horizon.start, "D") - np.timedelta64(1, "D")
+        if np.ndim(day) == 0:
+            return before + np.timedelta64(int(day), "D")
         days = pd.array(day, dtype="Int64")
-        dates = start + (days.to_numpy(np.int64, na_value=0) - 1)
-        dates[days.isna()] = np.datetime64("NaT")
+        dates = before + days.to_numpy(np.int64, na_value=0).astype("timedelta64[D]")
+        dates[days.isna()] = np.datetime64("NaT", "D")
         return dates
 
 

@@ -151,7 +151,7 @@ def check_rows(frames: Frames, files: Files, days: Days, faults: Faults) -> None
         wrong = _true((actions["date"] < 1) | (actions["date"] > last))
         span = f"1 to {days.days}" if days.days else "1 and later"
         if days.start and days.days:
-            end = np.datetime64(days.start) + (days.days - 1)
+            end = np.datetime64(days.start) + np.timedelta64(days.days - 1, "D")
             span = f"{days.start} to {end}"
         _rows(wrong, "actions", "date", f"the date lies outside the horizon ({span})", None, files, faults)
     history = frames.get("history")

@@ -10,6 +10,8 @@ import pyarrow.parquet as pq
 
 #: A cell that begins with one of these may be run as a formula by a spreadsheet.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+#: Text that has to be looked at cell by cell.
+_UNSAFE = r"^[=+\-@\t\n]|\r"
 
 
 def write_parquet(frame: pd.DataFrame, path: Path | str) -> None:
@@ -110,6 +112,8 @@ def _as_frame(column: pa.ChunkedArray) -> pd.Series:
 
 def _without_formula(values: pd.Series) -> pd.Series:
     if pd.api.types.is_numeric_dtype(values.dtype) or pd.api.types.is_datetime64_any_dtype(values.dtype):
+        return values
+    if isinstance(values.dtype, pd.StringDtype) and not values.str.contains(_UNSAFE, na=False).any():
         return values
     return values.map(_guard, na_action="ignore")
 
