@@ -175,22 +175,12 @@ def calibration(predicted: Sequence[float], actual: Sequence[float], weight: Seq
     """
     figure, axes = _canvas(3.4)
     top = 1.08 * max([*predicted, *actual, 1e-6])
-    size = 25 + 150 * np.sqrt(np.asarray(weight, float) / max([*weight, 1e-9]))
-    axes.plot([0, top], [0, top], color="#b9c4cb", linewidth=1, linestyle=(0, (4, 3)))
-    axes.annotate(
-        "as predicted",
-        (top, top),
-        (-6, -15),
-        textcoords="offset points",
-        color=SOFT,
-        rotation=45,
-        rotation_mode="anchor",
-        ha="right",
-        transform_rotates_text=True,
-    )
+    size = 12 + 60 * np.sqrt(np.asarray(weight, float) / max([*weight, 1e-9]))
+    axes.plot([0, top], [0, top], color="#8d9aa3", linewidth=1, linestyle=(0, (4, 3)), label="as predicted")
     axes.plot(predicted, actual, color=ACCENT, linewidth=1, alpha=0.5)
     axes.scatter(predicted, actual, s=size, color=ACCENT, alpha=0.85, zorder=3, linewidth=0)
     axes.set(xlim=(0, top), ylim=(0, top), xlabel="predicted response", ylabel="actual response")
+    axes.legend(loc="lower right", frameon=False, fontsize=9)
     _as_shares(axes.xaxis, 4)
     _as_shares(axes.yaxis, 4)
     return figure

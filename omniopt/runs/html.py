@@ -158,6 +158,20 @@ def picture(svg: str, caption: str) -> str:
     )
 
 
+def words(markdown: str) -> str:
+    """Set Markdown as HTML, word for word; HTML in it is shown as text, pictures by their names."""
+    import mistune
+
+    class Words(mistune.HTMLRenderer):
+        def image(self, text: str, url: str, title: str | None = None) -> str:
+            return text
+
+        def heading(self, text: str, level: int, **attributes: object) -> str:
+            return f"<h3>{text}</h3>"
+
+    return str(mistune.create_markdown(renderer=Words(escape=True), plugins=["table"])(markdown))
+
+
 def side_by_side(*pieces: str) -> str:
     """Put pieces next to each other where the window is wide, below each other where it is not."""
     return f'<div class="columns">{"".join(pieces)}</div>'

@@ -126,6 +126,8 @@ def _days(run: Run) -> Any:
 
     def write(period: dict[str, Any]) -> str:
         first, last = (run.project.date_of(int(period[end])) for end in ("from", "to"))
-        return f"{first} to {last}" if run.project.spec.horizon else f"days {first} to {last}"
+        if run.project.spec.horizon is None:
+            return f"days {first} to {last}"
+        return f"{pd.Timestamp(first):%-d %b %Y} to {pd.Timestamp(last):%-d %b %Y}"
 
     return write

@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from omniopt.runs.html import Fragment, number, paragraph, percent, table, text, tiles
+from omniopt.runs.html import Fragment, number, paragraph, percent, table, text, tiles, words
 from omniopt.runs.notebook import Run
+
+TODAY = "highest score first"  # the baseline that stands for what is done today
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,11 @@ class Result:
         return -1 if self.certificate.get("sense") == "minimise" else 1
 
     @property
+    def aim(self) -> str:
+        """The objective, as the policy states it."""
+        return aim(self.certificate)
+
+    @property
     def horizon(self) -> dict[str, Any] | None:
         """Start and length of the time planned for, where the project has one."""
         return self.run.manifest["horizon"]
@@ -57,9 +64,9 @@ class Result:
 
     def day(self, value: Any) -> str:
         """A date, or a day number, as people write it."""
-        if isinstance(value, int | np.integer) and self.horizon:
-            value = np.datetime64(self.horizon["start"]) + (int(value) - 1)
         if isinstance(value, int | np.integer):
+            value = self.run.project.date_of(int(value))
+        if isinstance(value, int):
             return f"day {value}"
         return f"{pd.Timestamp(value):%-d %b}"
 
@@ -85,6 +92,11 @@ def open_result(run: Run) -> Result:
 
     plan = Plan.load(run.folder)
     return Result(run, plan.contacts, plan.reasons, plan.certificate)
+
+
+def aim(certificate: dict[str, Any]) -> str:
+    """The objective, as the policy states it; with a real minus."""
+    return str(certificate.get("objective_expr") or "objective").replace(" - ", " − ")
 
 
 def title(result: Result) -> Fragment:
@@ -124,10 +136,11 @@ def one_page(result: Result) -> Fragment:
         ),
         ("Value", number(contacts["value"].sum(min_count=1)), "expected"),
         ("Cost", number(contacts["cost"].sum(min_count=1)), "expected"),
-        ("Objective", number(certificate["objective"]), _aim(certificate)),
+        ("Objective", number(certificate["objective"]), aim(certificate)),
     ]
     shown = [tile for tile in made if tile[1] != "–"]
-    return Fragment(tiles(shown) + proof(certificate) + _checked(result.run.mapping("verification")))
+    told = proof(certificate) + _gain(result) + _checked(result.run.mapping("verification"))
+    return Fragment(tiles(shown) + told)
 
 
 def proof(certificate: dict[str, Any]) -> str:
@@ -135,9 +148,9 @@ def proof(certificate: dict[str, Any]) -> str:
     objective, bound, gap = (certificate[key] for key in ("objective", "bound", "gap"))
     least = certificate.get("sense") == "minimise"
     verb = (
-        "cost less than" if least else "earn more than" if "value" in _aim(certificate) else "reach more than"
+        "cost less than" if least else "earn more than" if "value" in aim(certificate) else "reach more than"
     )
-    this = "costs" if least else "earns" if "value" in _aim(certificate) else "reaches"
+    this = "costs" if least else "earns" if "value" in aim(certificate) else "reaches"
     left = abs(bound - objective)
     # As many decimals as show the difference.
     digits = int(min(max(2, np.ceil(-np.log10(left)) if left > 1e-9 else 2), 6))
@@ -164,11 +177,9 @@ def proof(certificate: dict[str, Any]) -> str:
 def notice(result: Result) -> Fragment:
     """What the project says about its data: NOTICE.md beside omniopt.yaml, word for word."""
     said = notice_of(result.run.project.root)
-    return Fragment(
-        f'<pre class="notice">{text(said)}</pre>'
-        if said
-        else paragraph("The project gives no notice about its data.")
-    )
+    if not said:
+        return Fragment(paragraph("The project gives no notice about its data."))
+    return Fragment(f'<div class="notice">{words(said)}</div>')
 
 
 def notice_of(root: Path) -> str | None:
@@ -231,8 +242,17 @@ def _checked(verdict: dict[str, Any] | None) -> str:
     return paragraph(words, "good" if verdict["ok"] else "bad") + table(made, fold="What was checked")
 
 
-def _aim(certificate: dict[str, Any]) -> str:
-    return str(certificate.get("objective_expr") or "objective")
+def _gain(result: Result) -> str:
+    """What the plan earns over today's practice."""
+    others = result.run.frame("baselines")
+    today = None if others is None else others.loc[others["name"] == TODAY, "objective"]
+    if today is None or today.empty:
+        return ""
+    gain = result.sign * (result.certificate["objective"] - today.iloc[0])
+    return paragraph(
+        "Today's practice, which gives every offer to its highest scores first, comes to "
+        f"{number(today.iloc[0])} under the same rules. The plan's gain over it is {number(gain)}."
+    )
 
 
 def _few(value: float) -> int:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from omniopt.runs import figures
 from omniopt.runs.html import Fragment, number, paragraph, percent, picture, side_by_side, table
-from omniopt.runs.report import Result
+from omniopt.runs.report import TODAY, Result
 
 _SHOWN = 16  # bars in one picture; tables hold the rest
 
@@ -123,8 +123,10 @@ def contact_rules(result: Result) -> Fragment:
             "share": [n / everyone for n in reached],
         }).dropna(axis="columns", how="all")  # fmt: skip
         numeric: dict[str, Any] = {c: number for c in made.columns if c != "rule"}
-        said += picture(figures.bars(drawn), "Customers for whom one more contact would break the rule")
-        said += table(made, numeric | {"share": percent})
+        said += side_by_side(
+            picture(figures.bars(drawn), "Customers for whom one more contact would break the rule"),
+            table(made, numeric | {"share": percent}),
+        )
     if pairs:
         made = pd.DataFrame(
             {"conflict": [r["name"] for r in pairs], "pairs kept apart": [r.get("pairs", 0) for r in pairs]}
@@ -152,7 +154,8 @@ def dropped(result: Result) -> Fragment:
         "several reasons."
     )
     return Fragment(
-        paragraph(words) + picture(drawn, "Contacts dropped, by reason") + table(made, {"share": percent})
+        paragraph(words)
+        + side_by_side(picture(drawn, "Contacts dropped, by reason"), table(made, {"share": percent}))
     )
 
 
@@ -161,45 +164,41 @@ def baselines(result: Result) -> Fragment:
     others = result.run.frame("baselines")
     if others is None or others.empty:
         return Fragment(paragraph("No baselines were made for this run."))
-    objective = result.certificate["objective"]
-    measures = ("value", "cost", "response")
+    objective, measures = result.certificate["objective"], ["value", "cost", "response"]
     plan = {"name": "this plan", "contacts": len(result.contacts), "objective": objective, "missed": ""}
     plan |= {name: result.contacts[name].sum(min_count=1) for name in measures}
-    both = pd.concat(
-        [pd.DataFrame([plan]), others.assign(missed=others["missed"].map(_listed))], ignore_index=True
-    )
+    others = others.assign(name=others["name"].map(_practice), missed=others["missed"].map(_listed))
+    both = pd.concat([pd.DataFrame([plan]), others], ignore_index=True)
+    drawn = [
+        figures.Bar(
+            name, max(worth, 0.0), number(worth) + (", misses a limit" if missed else ""), strong=bool(missed)
+        )
+        for name, worth, missed in zip(both["name"], both["objective"], both["missed"], strict=True)
+    ]
     gain = result.sign * (objective - both["objective"])
-    worded = (
-        both["objective"]
-        .map(number)
-        .mask(both["missed"] != "", both["objective"].map(number) + ", misses minimums")
-    )
-    lengths = both["objective"].clip(lower=0.0)
-    drawn = figures.bars(
-        [
-            figures.Bar(name, length, words, strong=bool(missed))
-            for name, length, words, missed in zip(both["name"], lengths, worded, both["missed"], strict=True)
-        ]
-    )
-    made = both[["name", "contacts", *measures, "objective"]].copy()
-    made["gain of the plan"] = gain.where(made.index > 0)
-    made["minimums missed"] = both["missed"].replace("", "none")
-    made = made.rename(columns={"name": "", "response": "responses"}).dropna(axis="columns", how="all")
-    best = others.assign(ahead=result.sign * (objective - others["objective"])).sort_values("ahead").iloc[0]
-    words = f"Beside the best of them, {best['name']}, the plan gains {number(best['ahead'])}."
-    if _listed(best["missed"]):
-        words += " That one keeps all maximums, but misses minimums that the plan keeps."
+    made = both[["name", "contacts", *measures, "objective"]].assign(gain=gain.where(both.index > 0))
+    made["limits missed"] = both["missed"].replace("", "none")
+    made = made.rename(columns={"name": "", "response": "responses", "gain": "gain of the plan"})
+    made = made.dropna(axis="columns", how="all")
+    best = gain[1:].idxmin()
+    words = f"Beside the best of them, {both['name'][best]}, the plan gains {number(gain[best])}."
+    if both["missed"][best]:
+        words += f" And it keeps what that one misses: {both['missed'][best]}."
     explain = (
         "All of them go through the same contacts under the same limits, caps and conflicts, each in its own "
-        "order, and take what still fits."
+        "order, and take what still fits: first what the minimums ask for, then the rest."
     )
-    numeric = {c: number for c in made.columns if c not in ("", "minimums missed")}
+    numeric = {column: number for column in made.columns if column not in ("", "limits missed")}
     return Fragment(
         paragraph(words, "good")
-        + picture(drawn, "Objective")
+        + picture(figures.bars(drawn), f"Objective: {result.aim}")
         + table(made, numeric)
         + paragraph(explain, "aside")
     )
+
+
+def _practice(name: str) -> str:
+    return f"today's practice: {name}" if name == TODAY else name
 
 
 def _count_bars(values: pd.Series) -> str:
@@ -216,22 +215,21 @@ def _count_bars(values: pd.Series) -> str:
 
 
 def _calendar(result: Result) -> str:
-    """Contacts by channel and day; by week where days would be too many to see."""
-    dates = result.contacts["date"]
-    first = pd.Timestamp(result.horizon["start"]) if result.horizon else None
-    day = (pd.to_datetime(dates) - first).dt.days + 1 if first is not None else dates.astype(int)
-    last = int(result.horizon["days"]) if result.horizon else int(day.max())
-    step = 1 if last <= 62 else 7
-    counts = pd.crosstab(result.contacts["channel"], (day - 1) // step).reindex(
-        columns=range(-(-last // step)), fill_value=0
+    """Contacts by channel and day, for days on which something could be done; by week where they are many."""
+    project, actions = result.run.project, result.run.tables.actions
+    days = pd.Index(result.contacts["date"].unique())
+    if actions is not None and "date" in actions:
+        days = days.union(pd.Index(project.date_of(actions["date"].unique())))
+    counts = pd.crosstab(result.contacts["channel"], result.contacts["date"]).reindex(
+        columns=days, fill_value=0
     )
-    labels = [result.day(1 + step * at) for at in counts.columns]
-    return figures.heat(
-        counts.to_numpy(float),
-        [str(c) for c in counts.index],
-        labels,
-        "contacts" + (" a week" if step > 1 else ""),
-    )
+    unit = "contacts"
+    if len(days) > 62:
+        first = days[0]
+        weeks = [first + (day - first) // pd.Timedelta(days=7) * pd.Timedelta(days=7) for day in days]
+        counts, unit = counts.T.groupby(weeks).sum().T, "contacts a week"
+    labels = [result.day(day) for day in counts.columns]
+    return figures.heat(counts.to_numpy(float), [str(name) for name in counts.index], labels, unit)
 
 
 def _limit_bar(result: Result, rule: dict[str, Any]) -> figures.Bar:
@@ -241,8 +239,9 @@ def _limit_bar(result: Result, rule: dict[str, Any]) -> figures.Bar:
     marks = tuple(float(side) for side in (low, high) if side is not None)
     if used is None:
         return figures.Bar(label, 0.0, "nothing in its scope", 1.0)
-    allowed = f"of {number(high)}" if high is not None else f"at least {number(low)}"
-    note = f"{number(used)} {allowed}"
+    note = (
+        f"{number(used)} of {number(high)}" if high is not None else f"{number(used)}, at least {number(low)}"
+    )
     if rule["price"]:
         note += f" · price {number(abs(rule['price']))}"
     full = max([*marks, float(used), 1e-12])
@@ -253,9 +252,7 @@ def _limit_bar(result: Result, rule: dict[str, Any]) -> figures.Bar:
 
 def _group(result: Result, rule: dict[str, Any]) -> str:
     group = rule.get("group") or {}
-    return ", ".join(
-        result.day(v) if k == "date" and not isinstance(v, str) else f"{v}" for k, v in group.items()
-    )
+    return ", ".join(result.day(value) if name == "date" else str(value) for name, value in group.items())
 
 
 def _size(rule: dict[str, Any]) -> float:

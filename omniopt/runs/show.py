@@ -9,6 +9,8 @@ from omniopt.runs import figures
 from omniopt.runs.html import Fragment, number, paragraph, percent, picture, side_by_side, table, tiles
 from omniopt.tables import Tables
 
+_CROWD = 5  # values that fewer customers have are not shown: they may tell who it is
+
 
 def customers(tables: Tables, profile: pd.DataFrame | None) -> Fragment:
     """How many customers there are, and how much is known of them.
@@ -57,14 +59,13 @@ def attributes(tables: Tables) -> Fragment:
         column = frame[name]
         if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
             values = f"{number(column.min())} to {number(column.max())}, median {number(column.median())}"
-        elif column.nunique() > 12 and column.nunique() > len(frame) / 20:
-            # As names and addresses are: too personal to be listed.
-            values = f"{number(column.nunique())} different values"
         else:
-            values = ", ".join(
-                f"{value} ({percent(n, 0)})"
-                for value, n in column.value_counts(normalize=True).head(6).items()
-            )
+            counts = column.value_counts()
+            common = counts[counts >= _CROWD].head(6)
+            listed = [f"{value} ({percent(n / counts.sum(), 0)})" for value, n in common.items()]
+            if len(counts) > len(common):
+                listed.append(f"{number(len(counts) - len(common))} others")
+            values = ", ".join(listed)
         rows.append((name, column.notna().mean(), values))
     made = pd.DataFrame(rows, columns=["attribute", "known", "values"])
     return Fragment(table(made, {"known": percent}) if rows else paragraph("Customers have no attributes."))
