@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,15 +25,15 @@ class Filter:
 
     Parameters
     ----------
-    channel, offer : str, optional
+    channel, offer : str
     first, last : int, optional
         Day numbers, both included; day 1 is the start of the horizon.
     customer : str
         Part of a customer id, upper and lower case alike.
     """
 
-    channel: str | None = None
-    offer: str | None = None
+    channel: str = ""
+    offer: str = ""
     first: int | None = None
     last: int | None = None
     customer: str = ""
@@ -176,9 +176,9 @@ class FinishedRun:
         """The chosen contacts that pass a filter, in the plan's order."""
         frame = self.contacts
         keep = pd.Series(True, index=frame.index)
-        if wanted.channel is not None:
+        if wanted.channel:
             keep &= frame["channel"] == wanted.channel
-        if wanted.offer is not None:
+        if wanted.offer:
             keep &= frame["offer_id"] == wanted.offer
         if wanted.first is not None:
             keep &= frame["day"] >= wanted.first
@@ -272,8 +272,15 @@ class FinishedRun:
 
 def finished_runs(reports: str | Path) -> list[Path]:
     """The finished runs in a folder, the newest first."""
-    found = [folder.parent for folder in Path(reports).glob("*/certificate.json")]
-    found = [folder for folder in found if (folder / "plan.parquet").is_file() and folder.name[0] not in "._"]
-    return sorted(
-        found, key=lambda run: ((run / "certificate.json").stat().st_mtime_ns, run.name), reverse=True
-    )
+    found = [certificate.parent for certificate in Path(reports).glob("*/certificate.json")]
+    found = [run for run in found if (run / "plan.parquet").is_file() and not run.name.startswith(".")]
+    return sorted(found, key=lambda run: (_finished_at(run), run.name), reverse=True)
+
+
+def _finished_at(run: Path) -> float:
+    """When a run ended, in seconds: by its manifest, which a copy keeps, or else by its files."""
+    try:
+        manifest = json.loads((run / "manifest.json").read_text("utf-8"))
+        return datetime.fromisoformat(manifest["finished"]).timestamp()
+    except (OSError, ValueError, KeyError, TypeError):
+        return (run / "certificate.json").stat().st_mtime

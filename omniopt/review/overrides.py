@@ -266,11 +266,14 @@ def _append(path: Path, rows: pd.DataFrame) -> None:
         writer.writerow([_guarded(cell) for cell in record])
     start = old if not old.strip() or old.endswith(b"\n") else old + b"\n"
     beside = path.with_name(f".{path.name}.{os.getpid()}")
-    with open(beside, "wb") as handle:
-        handle.write(start + text.getvalue().encode())
-        handle.flush()
-        os.fsync(handle.fileno())
-    os.replace(beside, path)
+    try:
+        with open(beside, "wb") as handle:
+            handle.write(start + text.getvalue().encode())
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def _guarded(cell: str) -> str:

@@ -61,7 +61,7 @@ def overview(run: FinishedRun) -> str:
             (
                 "At most possible" if run.maximises else "At least needed",
                 number(proof["bound"]),
-                f"gap {percent(proof['gap'], 3)}",
+                f"gap {_gap(proof['gap'])}",
             ),
             ("Status", str(proof["status"]).replace("_", " "), status),
             ("Contacts", number(len(run.contacts)), f"{run.contacts['customer_id'].nunique():,} customers"),
@@ -110,25 +110,25 @@ def contact_list(run: FinishedRun, contacts: pd.DataFrame) -> str:
     return table(_contacts(run, shown, ("customer_id",), ("advantage",)), fold=f"Show these contacts{more}")
 
 
-def limits(run: FinishedRun, only: str | None = None, binding: bool = False) -> str:
+def limits(run: FinishedRun, only: str = "", binding: bool = False) -> str:
     """Limits as bars, with what is left of each and what one more unit would be worth.
 
     A rule that makes many limits is folded behind one line, unless it is the only one asked for.
     """
     rows = run.limits
-    if only is not None:
+    if only:
         rows = rows[rows["name"] == only]
     if binding:
         rows = rows[rows["price"].fillna(0) != 0]
     if rows.empty:
         return paragraph("None of these limits binds." if binding else "There are no limits.", "aside")
     sizes = rows.groupby("name", sort=False).size()
-    single = rows[rows["name"].map(sizes) <= FEW] if only is None else rows
+    single = rows[rows["name"].map(sizes) <= FEW] if not only else rows
     made = [_limit_table(single)] if len(single) else []
-    for name in sizes.index[sizes > FEW] if only is None else []:
+    for name in sizes.index[sizes > FEW] if not only else []:
         mine = rows[rows["name"] == name]
         bind = int((mine["price"].fillna(0) != 0).sum())
-        head = f"{name}: {len(mine):,} limits, {bind:,} of them bind"
+        head = f"{name}: {len(mine):,} limits, {bind:,} of them bind{'s' if bind == 1 else ''}"
         made.append(f'<details class="rule"><summary>{text(head)}</summary>{_limit_table(mine)}</details>')
     return "".join(made)
 
@@ -257,7 +257,7 @@ def two_plans(outcome: Outcome) -> str:
             "plan": ["the run", "what if"],
             "objective": [plan.objective for plan in plans],
             "bound": [plan.bound for plan in plans],
-            "gap": [percent(plan.gap, 3) for plan in plans],
+            "gap": [_gap(plan.gap) for plan in plans],
             "status": [plan.status.replace("_", " ") for plan in plans],
         }
     )
@@ -292,22 +292,26 @@ def _contacts(
     return frame.rename(columns=headings)
 
 
+def _gap(gap: float) -> str:
+    return "0" if gap <= 1e-9 else percent(gap, 3)  # as near to nothing as rounding lets a proof come
+
+
 def _heat(channel: object, day: str, count: int, top: int) -> str:
     # The square root keeps a channel of few contacts visible beside one of many.
     share = math.sqrt(count / top)
     ink = " dark" if share > 0.6 else ""
     return (
         f'<td class="d{ink}" style="background: rgba(15, 110, 132, {share:.2f})"'
-        f' title="{text(channel)}, {text(day)}: {count:,}">{_short(count) if count else ""}</td>'
+        f' title="{text(channel)}, {text(day)}: {count:,}">{_short(count)}</td>'
     )
 
 
 def _short(count: int) -> str:
-    """A count in at most four signs, for cells of a heat map."""
+    """A count in at most four signs, for cells of a heat map; nothing for none."""
     for size, sign in ((1_000_000, "M"), (1_000, "k")):
         if count >= size:
             return f"{count / size:.1f}{sign}" if count < 10 * size else f"{count // size}{sign}"
-    return str(count)
+    return str(count) if count else ""
 
 
 def _limit(row: dict[str, Any]) -> str:

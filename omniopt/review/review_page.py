@@ -116,7 +116,7 @@ class ReviewPage:
         self._who.observe(draw, "value")
         search()
         draw()
-        pick = widgets.stack(widgets.labelled("Find", find), self._who)
+        pick = widgets.stack(widgets.labelled("Find", find, field=False), self._who)
         return widgets.stack(widgets.columns(pick, widgets.stack(shown)), self._decide())
 
     def _labels(self, kind: str, rows: pd.DataFrame) -> list[tuple[str, tuple[str, str]]]:

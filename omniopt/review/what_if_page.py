@@ -10,7 +10,7 @@ from omniopt.errors import OmnioptError
 from omniopt.review import pages, widgets
 from omniopt.review.data import FinishedRun
 from omniopt.review.scenario import Knob, Outcome, WhatIf, write_comparison
-from omniopt.runs.html import Fragment, paragraph
+from omniopt.runs.html import paragraph
 
 
 def what_if(
@@ -85,7 +85,7 @@ class WhatIfPage:
         self.outcome: Outcome | None = None
         self.overview = widgets.page(pages.overview(run), styled=True)
         self.result, self._said = widgets.page(), widgets.page()
-        self._decisions = widgets.checkbox("apply the vetoes and locks of the review")
+        self._decisions = widgets.checkbox("apply vetoes and locks")
         self._button = widgets.button("Solve", "play", primary=True)
         self._button.on_click(lambda _: self.solve())
         self._rest: dict[str, dict[str, Any]] = {}
@@ -151,16 +151,10 @@ class WhatIfPage:
         finally:
             self._button.disabled = False
 
-    def summary(self) -> Fragment:
-        """What the last solve gave, as a page that stays readable where no kernel runs."""
-        if self.outcome is not None:
-            return Fragment(pages.style() + pages.piece(pages.two_plans(self.outcome)))
-        return Fragment(pages.style() + (self._said.value or self.result.value))
-
     def _fail(self, error: OmnioptError) -> None:
         self.outcome = None
-        widgets.show(self._said, pages.in_words(error))
-        widgets.show(self.result, "")
+        widgets.show(self._said, "")
+        widgets.show(self.result, pages.in_words(error))
         self._write({"error": str(error)})
 
     def _write(self, content: Mapping[str, Any]) -> None:

@@ -22,9 +22,16 @@ from omniopt.runs.html import paragraph, text
 
 Widget: TypeAlias = Any  # what ipywidgets makes; it says nothing of its types
 
-_WIDE = {"width": "auto"}  # in a box this fills the row; 100% would cut the right border off
+_WIDE = {"width": "auto", "min_width": "0"}  # fills the row; 100% would cut the right border off
 _FIELD = {"width": "auto", "min_width": "15rem", "max_width": "24rem", "flex": "1 1 15rem"}
 _ROW = {"flex_flow": "row wrap", "grid_gap": "4px 20px", "overflow": "visible"}
+
+
+class Page(w.HTML):
+    """Markup as a widget; where no kernel runs, a notebook shows the markup itself."""
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+        return {**super()._repr_mimebundle_(**kwargs), "text/html": self.value}
 
 
 def open_run(run: str | Path, reports: str | Path) -> FinishedRun:
@@ -45,7 +52,8 @@ def open_run(run: str | Path, reports: str | Path) -> FinishedRun:
 
 def page(html: str = "", styled: bool = False) -> Widget:
     """A part that shows markup; `show` changes it. One part of a page brings the style along."""
-    part = w.HTML(layout=_WIDE)
+    part = Page(layout=_WIDE)
+    part.add_class("omniopt-part")
     part.value = (pages.style() if styled else "") + pages.piece(html)
     return part
 
@@ -83,9 +91,9 @@ def columns(narrow: Widget, wide: Widget) -> Widget:
     return row(narrow, wide, align="flex-start")
 
 
-def labelled(label: str, control: Widget) -> Widget:
-    """A control under its label."""
-    return w.VBox([w.Label(label), control], layout=_FIELD)
+def labelled(label: str, control: Widget, field: bool = True) -> Widget:
+    """A control under its label: a field in a row of fields, or as wide as what it stands in."""
+    return w.VBox([w.Label(label), control], layout=_FIELD if field else _WIDE)
 
 
 def titled(html: str, control: Widget) -> Widget:
@@ -94,8 +102,8 @@ def titled(html: str, control: Widget) -> Widget:
 
 
 def dropdown(every: str, options: Sequence[str]) -> Widget:
-    """One of several texts; the first entry, `every`, stands for None."""
-    return w.Dropdown(options=[(every, None), *((option, option) for option in options)], layout=_WIDE)
+    """One of several texts; the first entry, `every`, has the value ``""``."""
+    return w.Dropdown(options=[(every, ""), *((option, option) for option in options)], layout=_WIDE)
 
 
 def text_field(hint: str) -> Widget:
