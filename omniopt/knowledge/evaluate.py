@@ -65,7 +65,9 @@ def interval(responses: npt.ArrayLike, contacts: npt.ArrayLike) -> tuple[np.ndar
     half = (
         z / (n + z**2) * np.sqrt(np.divide(yes * (n - yes), n, out=np.zeros_like(n), where=n > 0) + z**2 / 4)
     )
-    return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
+    # At no and at all responses the end is exactly 0 and 1, which rounding may miss.
+    low, high = np.where(yes > 0, centre - half, 0.0), np.where(yes < n, centre + half, 1.0)
+    return np.clip(low, 0, 1), np.clip(np.where(n > 0, high, 1.0), 0, 1)
 
 
 def calibration(p: npt.ArrayLike, y: npt.ArrayLike, bins: int = 10) -> pd.DataFrame:

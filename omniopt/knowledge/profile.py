@@ -21,12 +21,7 @@ UNKNOWN = "sent"
 NOT_RECEIVED = "bounced"
 RESPONSE = "responded"
 
-_NO_HISTORY = pd.DataFrame(
-    {
-        **{name: pd.Series(dtype="str") for name in ("customer_id", "offer_id", "channel", "outcome")},
-        "date": pd.Series(dtype="int32"),
-    }
-)
+_TEXT = ("customer_id", "offer_id", "channel", "outcome")
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -91,31 +86,34 @@ def contacts_of(tables: Tables) -> pd.DataFrame:
     Raises
     ------
     BadInput
-        When history has no column ``outcome``, or a past contact's outcome is empty.
+        When ``response_days`` holds anything but numbers from 0 on.
     """
-    history = tables.history if tables.history is not None else _NO_HISTORY
-    file = tables.files.get("history")
-    if "outcome" not in history.columns:
-        raise BadInput([_fault("history has no column 'outcome'", "Say what became of each contact", file)])
-    planned = (
-        history["planned"].fillna(False).to_numpy(bool)
-        if "planned" in history
-        else np.zeros(len(history), bool)
-    )
-    missing = np.flatnonzero(history["outcome"].isna().to_numpy() & ~planned)
-    if len(missing):
-        hint = f"Write the outcome, or '{UNKNOWN}' where it is not known yet"
-        message = f"{len(missing)} past contacts have no outcome; this is the first"
-        raise BadInput([_fault(message, hint, file, row=int(missing[0]) + 1, column="outcome")])
-    contacts = history[~planned & (history["outcome"] != NOT_RECEIVED).to_numpy()]
+    history = tables.history
+    if history is None:
+        history = pd.DataFrame({name: pd.Series(dtype="str") for name in _TEXT}).assign(date=0)
+    planned = history["planned"].to_numpy(bool) if "planned" in history else np.zeros(len(history), bool)
+    contacts = history[~planned].reindex(columns=history.columns.union(["outcome"], sort=False))
+    contacts = contacts[(contacts["outcome"] != NOT_RECEIVED).to_numpy()]
     contacts = contacts.sort_values(["date", "customer_id", "offer_id", "channel"], ignore_index=True)
     contacts["date"] = contacts["date"].astype("int64")
     contacts["category"] = category_of(tables, contacts["offer_id"]).to_numpy()
     contacts["known"] = (contacts["outcome"] != UNKNOWN).to_numpy()
     contacts["response"] = (contacts["outcome"] == RESPONSE).to_numpy()
-    delay = contacts["response_days"].fillna(0) if "response_days" in contacts else 0
-    contacts["response_day"] = (contacts["date"] + delay).astype("int64")
+    contacts["response_day"] = contacts["date"] + _response_days(tables, contacts)
     return contacts
+
+
+def _response_days(tables: Tables, contacts: pd.DataFrame) -> Ints:
+    """Return the days from each contact to its response; 0 where history does not say."""
+    if "response_days" not in contacts:
+        return np.zeros(len(contacts), np.int64)
+    days = pd.to_numeric(contacts["response_days"], errors="coerce")
+    if (days.isna() & contacts["response_days"].notna() | (days < 0)).any():
+        hint = "Write the days from the contact to its response, or leave the cell empty"
+        file = tables.files.get("history")
+        message = "a cell is not a number of days from 0 on"
+        raise BadInput([Fault(message, file=file, table="history", column="response_days", hint=hint)])
+    return days.fillna(0.0).to_numpy(np.int64)
 
 
 def category_of(tables: Tables, offer_id: pd.Series) -> pd.Series:
@@ -204,9 +202,3 @@ class CustomerPast:
                     ),
                 }
             )
-
-
-def _fault(
-    message: str, hint: str, file: str | None = None, row: int | None = None, column: str | None = None
-) -> Fault:
-    return Fault(message, file=file, table="history", row=row, column=column, hint=hint)

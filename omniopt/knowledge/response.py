@@ -20,7 +20,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 from omniopt.errors import BadInput, Fault, Faults
 from omniopt.knowledge.calibrate import LOWEST, Calibration
@@ -74,7 +74,9 @@ class ResponseModel:
             When a channel that history does not know has no ``response_index``.
         """
         tables = self.features.tables
-        offers, channels = _offers(tables), _channels(tables)
+        assert tables.channels is not None  # fit has asked for it
+        # All channels: a fallback need not be in any action.
+        offers, channels = _offers(tables), sorted(tables.channels["channel"])
         index = _response_index(tables, [name for name in channels if name not in self.weights])
         customers = self.features.customers
         blocks = np.empty((len(customers), len(offers), len(channels)))
@@ -143,12 +145,10 @@ def fit(tables: Tables, seed: int = 0) -> ResponseModel:
     Raises
     ------
     BadInput
-        When history cannot train a model: no rows, no outcomes, too few responses or none, or nothing but
-        responses.
+        When a table is missing, or history cannot train a model: too few responses or none, or too few
+        contacts without one.
     """
-    if tables.history is None or len(tables.history) == 0:
-        hint = "Give past contacts with their outcomes, or a table of scores"
-        raise BadInput([Fault("there is no history to learn responses from", table="history", hint=hint)])
+    _check_presence(tables)
     features = Features(tables)
     usable = _usable(features.contacts)
     contacts = features.contacts[usable]
@@ -228,11 +228,21 @@ def _response_index(tables: Tables, new: list[str]) -> dict[str, float]:
 # ---- parts of fit
 
 
+def _check_presence(tables: Tables) -> None:
+    faults = Faults()
+    for name in ("customers", "offers", "channels", "history"):
+        table = getattr(tables, name)
+        if table is None or len(table) == 0:
+            hint = f"Give {name}, or a table of scores"
+            faults.add("a response model cannot be made without rows in this table", table=name, hint=hint)
+    faults.raise_if_any()
+
+
 def _pipeline(features: Features) -> Pipeline:
     """Return logistic regression over standardised numbers and indicators of codes.
 
-    The penalty draws every coefficient to zero: an offer seen rarely or never is predicted from its category,
-    and a category or channel seen rarely from all.
+    The penalty draws coefficients to zero: an offer seen rarely or never is predicted from its category. That
+    of category and channel is drawn less, so that what the offers of a category have in common is told by it.
     """
     numbers = make_pipeline(
         FunctionTransformer(_compress),
@@ -240,9 +250,16 @@ def _pipeline(features: Features) -> Pipeline:
         StandardScaler(),
     )
     codes = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
-    columns = ColumnTransformer([("codes", codes, features.codes)], remainder=numbers)
+    stronger = make_pipeline(codes, FunctionTransformer(_stronger))
+    own = [name for name in features.codes if name not in LEVELS]
+    columns = ColumnTransformer([("levels", stronger, LEVELS), ("codes", codes, own)], remainder=numbers)
     model = LogisticRegression(C=0.1, solver="newton-cholesky", tol=1e-10, max_iter=200)
     return make_pipeline(columns, model)
+
+
+def _stronger(indicators: Floats) -> Floats:
+    """Make indicators larger: the same effect then takes a smaller, less penalised coefficient."""
+    return 3 * indicators
 
 
 def _compress(numbers: pd.DataFrame) -> pd.DataFrame:
@@ -344,25 +361,11 @@ def _trained_on(tables: Tables, contacts: pd.DataFrame) -> pd.DataFrame:
 
 
 def _offers(tables: Tables) -> list[str]:
-    """Return the offers to score."""
-    if tables.actions is not None and "offer_id" in tables.actions:
+    """Return the offers to score: those of the actions, or those not over when the horizon begins."""
+    if tables.actions is not None:
         return sorted(tables.actions["offer_id"].unique())
-    if tables.offers is None:
-        raise BadInput(
-            [Fault("there is no table of offers or actions to score", hint="Give offers, or actions")]
-        )
     offers = tables.offers
+    assert offers is not None  # fit has asked for it
     if "valid_to" in offers:
         offers = offers[(offers["valid_to"].isna() | (offers["valid_to"] >= 1)).to_numpy(bool)]
-    return sorted(offers["offer_id"].unique())
-
-
-def _channels(tables: Tables) -> list[str]:
-    """Return the channels to score: all, for a fallback need not be in any action."""
-    if tables.channels is not None:
-        return sorted(tables.channels["channel"].unique())
-    if tables.actions is not None and "channel" in tables.actions:
-        return sorted(tables.actions["channel"].unique())
-    raise BadInput(
-        [Fault("there is no table of channels or actions to score", hint="Give channels, or actions")]
-    )
+    return sorted(offers["offer_id"])
