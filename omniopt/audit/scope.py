@@ -267,9 +267,11 @@ def _labels(values: pd.Series, separator: str | None) -> tuple[np.ndarray, np.nd
     # own rather than a way out of the rule. An empty cell of a multi-valued column holds no value at all.
     parts: list[list[str | None]]
     if separator:
-        parts = [*([*dict.fromkeys(cell(u, separator))] for u in unique), []]
+        parts = [list(dict.fromkeys(cell(u, separator))) for u in unique]
+        parts.append([])
     else:
-        parts = [*([canonical(u)] for u in unique), [None]]
+        parts = [[canonical(u)] for u in unique]
+        parts.append([None])
     names: list[str | None] = list(dict.fromkeys(label for part in parts for label in part)) or [None]
     where = {label: at for at, label in enumerate(names)}
     size = np.array([len(part) for part in parts], dtype=np.int64)
