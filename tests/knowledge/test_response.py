@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -75,6 +78,30 @@ def test_scores_do_not_depend_on(market: Market, model, change: str) -> None:  #
         assert again.report["auc"] == model.report["auc"]
         other = again.score()
     pd.testing.assert_frame_equal(model.score(), other, check_exact=True)
+
+
+def test_threads_and_hash_seed_change_no_bit(market: Market, tmp_path: Path) -> None:
+    for name in ("customers", "offers", "channels", "history"):
+        getattr(market, name).to_parquet(tmp_path / f"{name}.parquet")
+    code = (
+        "import hashlib, sys, pandas as pd; from omniopt.knowledge import fit; from omniopt.tables import Tables, "
+        "read_tables; from omniopt.errors import Faults; names = ['customers', 'offers', 'channels', 'history']; "
+        "frames = {n: pd.read_parquet(f'{sys.argv[1]}/{n}.parquet') for n in names}; "
+        "model = fit(read_tables(frames, None, None, {}, Faults())); "
+        "print(hashlib.sha256(model.score()['p_response'].to_numpy().tobytes()).hexdigest(), model.report['auc'])"
+    )
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", code, str(tmp_path)],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=os.environ
+            | {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads, "PYTHONHASHSEED": seed},
+        ).stdout
+        for threads, seed in (("1", "1"), ("4", "2"))
+    }
+    assert len(said) == 1
 
 
 def test_a_label_cannot_reach_its_own_features(market: Market) -> None:
