@@ -120,7 +120,7 @@ def build_candidates(
             if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
         }
     channel = catalogue.actions.codes["channel"][action]
-    day = catalogue.actions.day[action]  # type: ignore[index]
+    day = catalogue.actions.day[action]
     fallback = catalogue.fallback[channel]
     known = fallback >= 0
     open_to_fallback = np.zeros(len(customer), bool)
@@ -162,7 +162,8 @@ class _Delivery:
         self.base = np.ones(len(channel)) if rate is None else rate.to_numpy(np.float64)
         history = tables.history
         size = len(catalogue.entities["customer"]) * self.channels
-        self.tried = self.reached = np.zeros(size)
+        self.tried: np.ndarray = np.zeros(size)
+        self.reached: np.ndarray = np.zeros(size)
         if history is None or history.empty or "outcome" not in history:
             return
         known = history["outcome"].notna() & (history["outcome"] != "sent")
@@ -214,11 +215,12 @@ def value_candidates(c: Candidates, scores: pd.DataFrame, tables: Tables, faults
     d_f = _Delivery(catalogue, tables).of(rows.codes["customer"][reserve], f)
     response[reserve] += missed[reserve] * d_f * look_up.p(second)
     c.measures["response"] = response
-    per_response = look_up.value(first)
-    unpriced = np.isnan(per_response)
+    own = look_up.value(first)
+    per_response: np.ndarray | None = own
+    unpriced = np.isnan(own)
     if unpriced.any():
         offers_own = _column(c, "offer", "value", np.where(unpriced, rows.codes["offer"], -1), tables, faults)
-        per_response = None if offers_own is None else np.where(unpriced, offers_own, per_response)
+        per_response = None if offers_own is None else np.where(unpriced, offers_own, own)
     if per_response is not None:
         c.measures["value"] = response * per_response
     _cost(c, rows, response, missed, reserve, tables, faults)

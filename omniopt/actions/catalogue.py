@@ -30,20 +30,19 @@ class Rows:
     ----------
     codes : dict of str to ndarray of int64
         Entity name (customer, offer, channel, action) to one code per thing.
-    day : ndarray of int64 or None
+    day : ndarray of int64
         Planned or past contact day of each thing, 1 = first day of the horizon.
     """
 
     codes: dict[str, np.ndarray]
-    day: np.ndarray | None = None
+    day: np.ndarray
 
     def __len__(self) -> int:
-        return len(next(iter(self.codes.values())))
+        return len(self.day)
 
     def take(self, index: np.ndarray) -> Rows:
         """Return the things at the given positions (or under a boolean mask)."""
-        day = None if self.day is None else self.day[index]
-        return Rows({name: codes[index] for name, codes in self.codes.items()}, day)
+        return Rows({name: codes[index] for name, codes in self.codes.items()}, self.day[index])
 
 
 @dataclass(frozen=True)
@@ -120,8 +119,9 @@ def build_catalogue(project: Project, tables: Tables, faults: Faults) -> Catalog
         "channel": _entity("channel", tables.channels, [actions_table, tables.history]),
         "action": _entity("action", actions_table, []),
     }
+    none = np.zeros(0, np.int64)
     partial = Catalogue(
-        entities, Rows({"action": np.arange(0)}), np.zeros(0, np.int64), Rows({"customer": np.arange(0)}),
+        entities, Rows({}, none), none, Rows({}, none),
         None if horizon is None else np.datetime64(horizon.start, "D"),
         None if horizon is None else horizon.days,
         "date" in actions_table.columns, dict(project.spec.multi_valued),

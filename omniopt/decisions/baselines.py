@@ -41,7 +41,9 @@ def baselines(problem: Problem, seed: int | None = None) -> pd.DataFrame:
     seed = problem.project.spec.seed if seed is None else seed
     orders = {
         "highest score first": _by_score(problem),
-        "first come, first served": np.lexsort((problem.candidates.customer, problem.candidates.rows().day)),
+        "first come, first served": np.lexsort(
+            (problem.candidates.customer, problem.catalogue.actions.day[problem.candidates.action])
+        ),
         "random": np.random.default_rng(seed).permutation(len(problem)),
     }
     return pd.DataFrame([_baseline(name, problem, _choose(problem, order)) for name, order in orders.items()])
@@ -70,7 +72,7 @@ def _choose(problem: Problem, order: np.ndarray) -> np.ndarray:
         index.start, index.row, index.slot, index.cap, index.slots,
     )  # fmt: skip
     for k in np.flatnonzero(~sums):
-        _give_back(problem, k, taken, order)
+        _give_back(problem, int(k), taken, order)
     return taken > 0
 
 
@@ -119,7 +121,10 @@ def _baseline(name: str, problem: Problem, chosen: np.ndarray) -> dict[str, Any]
     used = problem.matrix @ chosen.astype(np.float64)
     room = TOLERANCE * np.maximum(1.0, np.abs(used))
     missed = (used < coupling.lo - room) | (used > coupling.hi + room)
-    totals = {m: math.fsum(c.measures[m][chosen]) if m in c.measures else np.nan for m in ("value", "cost", "response")}
+    totals = {
+        m: math.fsum(c.measures[m][chosen]) if m in c.measures else np.nan
+        for m in ("value", "cost", "response")
+    }
     return {
         "name": name,
         "contacts": int(chosen.sum()),

@@ -35,7 +35,9 @@ def rule_entries(problem: Problem, chosen: np.ndarray, prices: np.ndarray) -> li
     entries = _limit_entries(problem, chosen, prices)
     entries += _contact_entries(problem, chosen)
     for conflict in problem.policy.conflicts:
-        entries.append(_entry(conflict.name, "conflict", used=0.0, pairs=_rows_of(problem.units, conflict.name)))
+        entries.append(
+            _entry(conflict.name, "conflict", used=0.0, pairs=_rows_of(problem.units, conflict.name))
+        )
     for name, count in problem.eligibility.items():
         entries.append(_entry(name, "eligibility", used=0.0, dropped=count))
     return entries
@@ -72,7 +74,10 @@ def _limit_entries(problem: Problem, chosen: np.ndarray, prices: np.ndarray) -> 
 
 
 def _dated(problem: Problem, group: dict[str, Any]) -> dict[str, Any]:
-    return {a: problem.catalogue.day_text(v) if a == "date" and problem.catalogue.start is not None else v for a, v in group.items()}
+    return {
+        a: problem.catalogue.day_text(v) if a == "date" and problem.catalogue.start is not None else v
+        for a, v in group.items()
+    }
 
 
 def _finite(value: float) -> float | None:

@@ -72,7 +72,9 @@ def solve(
             if lo[i] > TOLERANCE or hi[i] < -TOLERANCE:
                 return Outcome("infeasible", None, -math.inf)
             continue
-        row = pulp.lpSum(map(mul, matrix.data[begin:end].tolist(), [columns[j] for j in matrix.indices[begin:end]]))
+        row = pulp.lpSum(
+            map(mul, matrix.data[begin:end].tolist(), [columns[j] for j in matrix.indices[begin:end]])
+        )
         if lo[i] == hi[i]:
             model += row == float(hi[i]), f"e{i}"
             continue

@@ -51,7 +51,11 @@ class UnitIndex:
         _, slot = np.unique(np.stack([row, rows.occasion]), axis=1, return_inverse=True)
         order = np.argsort(rows.member, kind="stable")
         start = np.concatenate([[0], np.cumsum(np.bincount(rows.member, minlength=n))]).astype(np.int64)
-        classes = np.bincount(np.unique(np.stack([row, slot]), axis=1)[0], minlength=len(rows)) if len(row) else size
+        classes = (
+            np.bincount(np.unique(np.stack([row, slot]), axis=1)[0], minlength=len(rows))
+            if len(row)
+            else size
+        )
         # a row guides the bound if each of its members is a class of its own; the fuller, the better
         merit = np.where(classes == size, size - rows.cap, -1)
         guide = np.full(n, -1, np.int64)

@@ -61,7 +61,9 @@ def state_model(problem: Problem) -> Model:
     width = n + m
     ones = np.ones(entry.shape[1])
     blocks = [
-        sparse.csr_array((problem.matrix.data, problem.matrix.indices, problem.matrix.indptr), shape=(len(coupling), width)),
+        sparse.csr_array(
+            (problem.matrix.data, problem.matrix.indices, problem.matrix.indptr), shape=(len(coupling), width)
+        ),
         sparse.csr_array(sparse.coo_array((ones, (entry[0], entry[1])), shape=(len(units), width))),
         _link_rows(links, width),
     ]
@@ -88,9 +90,15 @@ def describe(problem: Problem) -> str:
     """
     model = state_model(problem)
     catalogue, c = problem.catalogue, problem.candidates
-    x = [f"x[{a}, {b}]" for a, b in zip(catalogue.ids("customer")[c.customer], catalogue.ids("action")[c.action], strict=True)]
+    x = [
+        f"x[{a}, {b}]"
+        for a, b in zip(catalogue.ids("customer")[c.customer], catalogue.ids("action")[c.action], strict=True)
+    ]
     names = np.array(x + [f"y[{i + 1}]" for i in range(len(model.objective) - model.n)], dtype=object)
-    lines = ["maximise" if problem.sign > 0 else "minimise", "  " + _sum(problem.sign * model.objective, np.arange(len(names)), names)]
+    lines = [
+        "maximise" if problem.sign > 0 else "minimise",
+        "  " + _sum(problem.sign * model.objective, np.arange(len(names)), names),
+    ]
     lines.append("subject to")
     for i in range(model.matrix.shape[0]):
         begin, end = model.matrix.indptr[i : i + 2]
@@ -110,8 +118,8 @@ def _row_name(problem: Problem, model: Model, i: int) -> str:
         return problem.coupling.rule[i] + (f" [{inside}]" if inside else "")
     if i < model.k + model.r:
         units = problem.units
-        first = units.member[units.start[i - model.k]]
-        return f"{units.names[units.rule[i - model.k]]} [{problem.catalogue.ids('customer')[problem.candidates.customer[first]]}]"
+        customer = problem.candidates.customer[units.member[units.start[i - model.k]]]
+        return f"{units.names[units.rule[i - model.k]]} [{problem.catalogue.ids('customer')[customer]}]"
     return "occasion"
 
 

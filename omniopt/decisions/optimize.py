@@ -67,12 +67,20 @@ def optimize(
     --------
     >>> import pandas as pd
     >>> import omniopt as oo
-    >>> actions = pd.DataFrame({"action_id": ["call", "mail"], "offer_id": "card", "channel": ["call", "mail"]})
+    >>> channels = ["call", "mail"]
+    >>> actions = pd.DataFrame({"action_id": channels, "offer_id": "card", "channel": channels})
     >>> candidates = pd.DataFrame(
-    ...     {"customer_id": ["ann", "ann", "bob"], "action_id": ["call", "mail", "call"], "value": [5.0, 3.0, 4.0]}
+    ...     {
+    ...         "customer_id": ["ann", "ann", "bob"],
+    ...         "action_id": ["call", "mail", "call"],
+    ...         "value": [5.0, 3.0, 4.0],
+    ...     }
     ... )
-    >>> policy = {"objective": "value", "limits": [{"name": "calls", "where": {"channel": "call"}, "max": 1}],
-    ...           "contact": [{"name": "one each", "max": 1}]}
+    >>> policy = {
+    ...     "objective": "value",
+    ...     "limits": [{"name": "calls", "where": {"channel": "call"}, "max": 1}],
+    ...     "contact": [{"name": "one each", "max": 1}],
+    ... }
     >>> plan = oo.optimize(oo.Project.from_frames(policy, actions=actions, candidates=candidates))
     >>> plan.status, plan.objective
     ('optimal', 7.0)
@@ -118,7 +126,9 @@ def _plan(problem: Problem, found: Search, target: float, seconds: dict[str, flo
     objective = math.fsum(problem.objective[chosen])
     bound = max(found.bound, objective)
     gap = gap_of(objective, bound)
-    contacts = contact_frame(problem, np.flatnonzero(chosen)).assign(advantage=_advantage(problem, chosen, dual))
+    contacts = contact_frame(problem, np.flatnonzero(chosen)).assign(
+        advantage=_advantage(problem, chosen, dual)
+    )
     contacts = contacts.sort_values(["customer_id", "date", "action_id"], kind="stable", ignore_index=True)
     reasons = np.bincount(problem.everything.reason, minlength=len(problem.everything.reasons))
     horizon = project_horizon(problem.project)
@@ -150,7 +160,12 @@ def _plan(problem: Problem, found: Search, target: float, seconds: dict[str, flo
     }
     scores = problem.scores if problem.model_scores else None
     return Plan(
-        certificate, contacts, dropped_frame(problem), alternatives_frame(problem, chosen, dual.worth), scores, problem
+        certificate,
+        contacts,
+        dropped_frame(problem),
+        alternatives_frame(problem, chosen, dual.worth),
+        scores,
+        problem,
     )
 
 
@@ -185,13 +200,22 @@ def compare(a: Plan, b: Plan) -> pd.DataFrame:
         measure, a, b, difference (b less a): objective, bound, value, cost, response, contacts,
         customers reached, and contacts by channel.
     """
-    rows = [("objective", a.objective, b.objective), ("bound", a.bound, b.bound)]
+    pairs: dict[str, tuple[float, float]] = {
+        "objective": (a.objective, b.objective),
+        "bound": (a.bound, b.bound),
+    }
     for name in ("value", "cost", "response"):
-        rows.append((name, *(float(p.contacts[name].sum(min_count=1)) for p in (a, b))))
-    rows.append(("contacts", float(len(a.contacts)), float(len(b.contacts))))
-    rows.append(("customers", *(float(p.contacts["customer_id"].nunique()) for p in (a, b))))
+        pairs[name] = (_total(a, name), _total(b, name))
+    pairs["contacts"] = (len(a.contacts), len(b.contacts))
+    pairs["customers"] = (a.contacts["customer_id"].nunique(), b.contacts["customer_id"].nunique())
     counts = [p.contacts["channel"].value_counts() for p in (a, b)]
     for channel in sorted(set(counts[0].index) | set(counts[1].index)):
-        rows.append((f"contacts on {channel}", *(float(c.get(channel, 0)) for c in counts)))
+        pairs[f"contacts on {channel}"] = (counts[0].get(channel, 0), counts[1].get(channel, 0))
+    rows = [(name, float(x), float(y)) for name, (x, y) in pairs.items()]
     frame = pd.DataFrame(rows, columns=["measure", "a", "b"])
     return frame.assign(difference=frame["b"] - frame["a"])
+
+
+def _total(plan: Plan, measure: str) -> float:
+    """Sum a measure over a plan's contacts, NaN where the project has no such measure."""
+    return float(plan.contacts[measure].sum(min_count=1))

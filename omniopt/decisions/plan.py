@@ -129,22 +129,27 @@ class Plan:
         if not (folder / "certificate.json").is_file() or not (folder / "plan.parquet").is_file():
             raise BadInput(f"{folder} holds no finished plan: certificate.json or plan.parquet is missing")
         certificate = json.loads((folder / "certificate.json").read_text(encoding="utf-8"))
-        frames = [read_parquet(folder / f"{n}.parquet") for n in ("plan", "dropped", "alternatives")]
+        plan, dropped, alternatives = (
+            read_parquet(folder / f"{n}.parquet") for n in ("plan", "dropped", "alternatives")
+        )
         scores = folder / "scores.parquet"
-        return cls(certificate, *frames, scores=read_parquet(scores) if scores.is_file() else None)
+        return cls(
+            certificate, plan, dropped, alternatives, read_parquet(scores) if scores.is_file() else None
+        )
 
 
 def contact_frame(problem: Problem, index: np.ndarray) -> pd.DataFrame:
     """Show candidates by their ids and measures, one row each."""
-    return _frame(problem, problem.candidates, index).assign(objective=problem.sign * problem.objective[index])
+    return _frame(problem, problem.candidates, index).assign(
+        objective=problem.sign * problem.objective[index]
+    )
 
 
 def _frame(problem: Problem, c: Candidates, index: np.ndarray) -> pd.DataFrame:
     catalogue = problem.catalogue
     rows = c.rows().take(index)
     fallback = c.fallback[index]
-    names = np.append(catalogue.ids("channel"), None)
-    assert rows.day is not None
+    names = np.array([*catalogue.ids("channel"), None], dtype=object)
     columns: dict[str, Any] = {
         "customer_id": pd.array(catalogue.ids("customer")[rows.codes["customer"]], dtype="str"),
         "action_id": pd.array(catalogue.ids("action")[rows.codes["action"]], dtype="str"),

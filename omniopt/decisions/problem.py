@@ -1,8 +1,8 @@
 """The problem: everything a solver needs, as columns.
 
-    max  Σ v_j x_j    s.t.  lo_k ≤ Σ a_kj x_j ≤ hi_k        coupling rows, from the limits
-                            at most cap_r classes in row r     unit rows, from contact rules and conflicts
-                            x_j = 1 for locked contacts,  x binary
+max  Σ v_j x_j    s.t.  lo_k ≤ Σ a_kj x_j ≤ hi_k        coupling rows, from the limits
+                        at most cap_r classes in row r     unit rows, from contact rules and conflicts
+                        x_j = 1 for locked contacts,  x binary
 """
 
 from __future__ import annotations
@@ -229,7 +229,9 @@ def _notes(problem: Problem, scopes: Scopes) -> list[str]:
     rows = problem.candidates.rows(1)
     behind = problem.candidates.rows(2)
     for rule in problem.policy.contact:
-        if not (scopes.match(rule.where, rows, rule.name) | scopes.match(rule.where, behind, rule.name)).any():
+        if not (
+            scopes.match(rule.where, rows, rule.name) | scopes.match(rule.where, behind, rule.name)
+        ).any():
             notes.append(f"contact rule '{rule.name}' matches no candidate")
         if isinstance(rule.max, ColumnBound):
             continue

@@ -21,7 +21,7 @@ import numpy as np
 from omniopt.decisions import exact, kernels
 from omniopt.decisions.model import Model, state_model
 from omniopt.decisions.problem import Problem, keeps_rules
-from omniopt.decisions.relax import Dual, Relaxation, forced, prove, relax
+from omniopt.decisions.relax import Dual, Relaxation, all_margins, prove, relax
 from omniopt.errors import Infeasible, StoppedWithoutPlan
 
 WHOLE = 1_000  # candidates up to which everything goes to the exact solver at once
@@ -77,7 +77,11 @@ class Search:
 
 
 def search(
-    problem: Problem, gap: float, time_limit: float | None, progress: Progress, start: np.ndarray | None = None
+    problem: Problem,
+    gap: float,
+    time_limit: float | None,
+    progress: Progress,
+    start: np.ndarray | None = None,
 ) -> Search:
     """Find a plan within the gap, or the best one in the time.
 
@@ -110,13 +114,13 @@ def search(
         state.offer(start)
     index = kernels.UnitIndex.of(problem.candidates.customer, problem.units)
     try:
-        relaxation = relax(model, state.left())
+        relaxation = relax(problem, model, index, state.left())
     except TimeoutError as error:
         raise StoppedWithoutPlan(str(error)) from None
     state.dual = prove(problem, index, relaxation.prices)
     state.tighten(state.dual.bound)
     state.report("prices")
-    margin = _margins(problem, index, state.dual)
+    margin = all_margins(problem, index, state.dual)
     undecided = len(problem) if len(problem) <= WHOLE else FIRST_UNDECIDED
     while not state.reached():
         undecided = _step(state, model, relaxation, margin, min(undecided, len(problem)))
@@ -135,14 +139,6 @@ def _empty(state: Search) -> None:
     state.dual = Dual(np.zeros(len(coupling)), 0.0, np.zeros(0), np.zeros(0), np.zeros(0, bool))
     state.offer(np.zeros(0, bool))
     state.tighten(0.0)
-
-
-def _margins(problem: Problem, index: kernels.UnitIndex, dual: Dual) -> np.ndarray:
-    wanted = np.ones(len(problem), bool)
-    return kernels.margins(
-        index.unit_start, dual.worth, forced(problem), dual.value, dual.chosen, wanted,
-        index.start, index.row, index.slot, index.cap, index.guide, index.slots,
-    )  # fmt: skip
 
 
 def _step(state: Search, model: Model, relaxation: Relaxation, margin: np.ndarray, undecided: int) -> int:

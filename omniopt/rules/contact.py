@@ -53,7 +53,8 @@ class UnitRows:
         if not parts:
             none = np.zeros(0, np.int64)
             return UnitRows(none, none, np.zeros(1, np.int64), none, none, [])
-        names, rule, start, shift = [], [], [np.zeros(1, np.int64)], 0
+        names: list[str] = []
+        rule, start, shift = [], [np.zeros(1, np.int64)], 0
         for part in parts:
             rule.append(part.rule + len(names))
             names += part.names
@@ -100,7 +101,9 @@ class ContactRows:
         inside = np.flatnonzero(self._matches(rule.where, rule.name))
         rows = self.first.take(inside)
         index, member_group, history_index, history_group = self._groups(rule, inside, rows, history)
-        things = _Things.of(inside[index], rows.take(index), member_group, history.take(history_index), history_group)
+        things = _Things.of(
+            inside[index], rows.take(index), member_group, history.take(history_index), history_group
+        )
         caps = cap[things.customer] if len(things.customer) else things.customer
         return things.windows(window, caps, rule.count == "occasions", rule.name)
 
@@ -120,7 +123,8 @@ class ContactRows:
         wrong = np.isnan(numbers) | (numbers < 0) | (numbers != np.floor(numbers))
         for code in np.flatnonzero(wrong)[:10]:
             self.scopes.fault(
-                rule.name, f"customer {self.catalogue.ids('customer')[code]} has the bound {numbers[code]:g} in {rule.max.column}",
+                rule.name,
+                f"customer {self.catalogue.ids('customer')[code]} has {rule.max.column} {numbers[code]:g}",
                 "Give a whole number from 0: a missing bound is not guessed.",
             )  # fmt: skip
         return np.where(wrong, 0, numbers).astype(np.int64)
@@ -133,39 +137,57 @@ class ContactRows:
         With ``per`` on the channel a contact is also in the group of its fallback channel.
         """
         if not rule.per:
-            return np.arange(len(rows)), np.zeros(len(rows), np.int64), np.arange(len(history)), np.zeros(len(history), np.int64)
-        both = Rows({k: np.concatenate([rows.codes[k], history.codes[k]]) for k in rows.codes}, _concat(rows.day, history.day))
+            return (
+                np.arange(len(rows)),
+                np.zeros(len(rows), np.int64),
+                np.arange(len(history)),
+                np.zeros(len(history), np.int64),
+            )
+        both = Rows(
+            {k: np.concatenate([rows.codes[k], history.codes[k]]) for k in rows.codes},
+            np.concatenate([rows.day, history.day]),
+        )
         if self.scopes.names_channel({}, rule.per):
             behind = self.second.take(inside)
-            both = Rows({k: np.concatenate([both.codes[k], behind.codes[k]]) for k in rows.codes}, _concat(both.day, behind.day))
+            both = Rows(
+                {k: np.concatenate([both.codes[k], behind.codes[k]]) for k in rows.codes},
+                np.concatenate([both.day, behind.day]),
+            )
         index, levels, codes = self.scopes.groups(rule.per, both, rule.name)
         group = np.zeros(len(index), np.int64)
         for values, code in zip(levels, codes, strict=True):
             group = group * max(len(values), 1) + code
         past = (index >= len(rows)) & (index < len(rows) + len(history))
         now = np.where(index >= len(rows), index - len(rows) - len(history), index)[~past]
-        pairs = np.unique(np.stack([now, group[~past]]), axis=1)  # a channel and its fallback may share a group
+        pairs = np.unique(
+            np.stack([now, group[~past]]), axis=1
+        )  # a channel and its fallback may share a group
         return pairs[0], pairs[1], index[past] - len(rows), group[past]
 
     def _conflict(self, rule: Conflict) -> UnitRows:
         self._days_needed(rule.name)
         firsts, thens = self._matches(rule.first, rule.name), self._matches(rule.then, rule.name)
         day, customer = self.first.day, self.candidates.customer
-        assert day is not None
         orders = [(firsts, thens, rule.first)] + ([(thens, firsts, rule.then)] if rule.either_order else [])
         pairs, barred = [], np.zeros(len(customer), bool)
         for leading, following, where in orders:
             lead, follow = np.flatnonzero(leading), np.flatnonzero(following)
-            pairs.append(_followers(customer[lead], day[lead], lead, customer[follow], day[follow], follow, rule.days))
+            pairs.append(
+                _followers(customer[lead], day[lead], lead, customer[follow], day[follow], follow, rule.days)
+            )
             past = self.catalogue.history
             past = past.take(self.scopes.match(where, past, rule.name) & (past.codes["customer"] >= 0))
-            assert past.day is not None
-            hit = _followers(past.codes["customer"], past.day, np.full(len(past), -1), customer[follow], day[follow], follow, rule.days)
-            barred[hit[1]] = True
+            earlier = (past.codes["customer"], past.day, np.full(len(past), -1))
+            later = (customer[follow], day[follow], follow)
+            barred[_followers(*earlier, *later, rule.days)[1]] = True
+            if rule.either_order:  # a commitment in the future also bars what would come before it
+                barred[_followers(*later, *earlier, rule.days)[0]] = True
         alone = np.flatnonzero(barred)
         ones = np.ones(len(alone), np.int64)
         forbidden = _rows_of(ones, 0 * ones, alone, rule.name)
-        if rule.first == rule.then:  # any two within the lag clash: one row per window says it, and says it tighter
+        if (
+            rule.first == rule.then
+        ):  # any two within the lag clash: one row per window says it, and says it tighter
             inside = np.flatnonzero(firsts & ~barred)
             none = np.zeros(0, np.int64)
             things = _Things.of(inside, self.first.take(inside), 0 * inside, past.take(none), none)
@@ -188,11 +210,6 @@ def _merged(a: UnitRows, b: UnitRows) -> UnitRows:
     """Put two lots of rows of the same rule together."""
     both = UnitRows.stack([a, b])
     return UnitRows(0 * both.rule, both.cap, both.start, both.member, both.occasion, a.names)
-
-
-def _concat(a: np.ndarray | None, b: np.ndarray | None) -> np.ndarray:
-    assert a is not None and b is not None
-    return np.concatenate([a, b])
 
 
 def _followers(
@@ -221,12 +238,16 @@ class _Things:
     unit_group: np.ndarray
 
     @staticmethod
-    def of(candidate: np.ndarray, rows: Rows, group: np.ndarray, past: Rows, past_group: np.ndarray) -> _Things:
+    def of(
+        candidate: np.ndarray, rows: Rows, group: np.ndarray, past: Rows, past_group: np.ndarray
+    ) -> _Things:
         customer = np.concatenate([rows.codes["customer"], past.codes["customer"]])
         channel = np.concatenate([rows.codes["channel"], past.codes["channel"]])
-        day = _concat(rows.day, past.day)
+        day = np.concatenate([rows.day, past.day])
         code = np.concatenate([candidate, np.full(len(past), -1, np.int64)])
-        _, unit_group = np.unique(np.stack([customer, np.concatenate([group, past_group])]), axis=1, return_inverse=True)
+        _, unit_group = np.unique(
+            np.stack([customer, np.concatenate([group, past_group])]), axis=1, return_inverse=True
+        )
         _, occasion = np.unique(np.stack([customer, channel, day]), axis=1, return_inverse=True)
         order = np.lexsort((code, day, unit_group))
         return _Things(code[order], customer[order], day[order], occasion[order], unit_group[order])
@@ -240,7 +261,11 @@ class _Things:
         span = int(self.day.max(initial=0) - self.day.min(initial=0)) + days + 2 if len(self.day) else 1
         day = self.day - self.day.min(initial=0) if days else np.zeros_like(self.day)
         key = self.unit_group * span + day
-        begin = np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]])) if len(key) else np.zeros(0, np.int64)
+        begin = (
+            np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]]))
+            if len(key)
+            else np.zeros(0, np.int64)
+        )
         end = np.searchsorted(key, key[begin] + max(days, 1), side="left")
         end = np.minimum(end, np.searchsorted(self.unit_group, self.unit_group[begin], side="right"))
         count = end - begin
@@ -249,21 +274,28 @@ class _Things:
         past = self.candidate[thing] < 0
         kind = self.occasion[thing] if occasions else np.where(past, -1 - thing, thing)
         used, taken = _distinct_past(row, kind, past, len(begin))
-        keep = ~past & ~taken
+        # what shares an occasion with a past contact is free, unless the past alone is over the cap
+        keep = ~past & ~(taken & (used <= cap[begin])[row])
         row, thing, kind = row[keep], thing[keep], kind[keep]
         room = np.maximum(cap[begin] - used, 0)
-        classes = np.bincount(np.unique(np.stack([row, kind]), axis=1)[0], minlength=len(begin)) if len(row) else used * 0
+        classes = (
+            np.bincount(np.unique(np.stack([row, kind]), axis=1)[0], minlength=len(begin))
+            if len(row)
+            else used * 0
+        )
         tight = (classes > room) & ~_inside_previous(begin, end, self.unit_group[begin], room)
         number = np.cumsum(tight) - 1
         chosen = tight[row]
         row, thing, kind = number[row[chosen]], thing[chosen], kind[chosen]
         size = np.bincount(row, minlength=int(tight.sum()))
         start = np.concatenate([[0], np.cumsum(size)]).astype(np.int64)
-        rule = np.zeros(int(tight.sum()), np.int64)
-        return UnitRows(rule, room[tight], start, self.candidate[thing], kind, [name])
+        rule, member = np.zeros(int(tight.sum()), np.int64), self.candidate[thing]
+        return UnitRows(rule, room[tight], start, member, kind if occasions else member, [name])
 
 
-def _distinct_past(row: np.ndarray, kind: np.ndarray, past: np.ndarray, rows: int) -> tuple[np.ndarray, np.ndarray]:
+def _distinct_past(
+    row: np.ndarray, kind: np.ndarray, past: np.ndarray, rows: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Count the distinct classes of past contacts in each row, and mark the members that share one."""
     if not past.any():
         return np.zeros(rows, np.int64), np.zeros(len(row), bool)
@@ -274,7 +306,9 @@ def _distinct_past(row: np.ndarray, kind: np.ndarray, past: np.ndarray, rows: in
     return np.bincount(row[past][first], minlength=rows), in_past[pair] & ~past
 
 
-def _inside_previous(begin: np.ndarray, end: np.ndarray, unit_group: np.ndarray, room: np.ndarray) -> np.ndarray:
+def _inside_previous(
+    begin: np.ndarray, end: np.ndarray, unit_group: np.ndarray, room: np.ndarray
+) -> np.ndarray:
     """Mark windows that end where the one before ends and leave no less room: they say nothing new."""
     inside = np.zeros(len(begin), bool)
     if len(begin) > 1:

@@ -155,32 +155,39 @@ class LimitRows:
         return _Part(np.concatenate(candidate), np.concatenate(group), np.concatenate(value), distinct)
 
     def _look_up(self, bound: float | Reference | None, limit: Limit) -> dict[Key, float] | float | None:
-        """Read a bound's table into a mapping from group to number."""
+        """Read a bound's table into a mapping from group to number; None after a fault."""
         if not isinstance(bound, Reference):
             return bound
         table = self._table(bound.table)
         if table is None:
             legal = [*self.tables.extra, "customers", "offers", "channels", "actions"]
             self.scopes.fault(limit.name, f"there is no table '{bound.table}'", nearest(bound.table, legal))
-            return {}
+            return None
         columns = [self._key_column(name, table) for name in limit.per]
         for name, column in zip([*limit.per, bound.column], [*columns, bound.column], strict=True):
             if column is None or column not in table:
                 self.scopes.fault(
-                    limit.name, f"the table '{bound.table}' has no column for {name}", nearest(name, [str(c) for c in table.columns])
+                    limit.name,
+                    f"the table '{bound.table}' has no column for {name}",
+                    nearest(name, [str(c) for c in table.columns]),
                 )
-                return {}
+                return None
         if not pd.api.types.is_numeric_dtype(table[bound.column]):
-            self.scopes.fault(limit.name, f"column {bound.column} of the table '{bound.table}' does not hold numbers")
-            return {}
+            self.scopes.fault(
+                limit.name, f"column {bound.column} of the table '{bound.table}' does not hold numbers"
+            )
+            return None
         table = self._in_scope(limit, table)
-        keys = [tuple(self._value(name, v) for name, v in zip(limit.per, row, strict=True))
-                for row in zip(*(table[c] for c in columns), strict=True)] if limit.per else [()] * len(table)  # fmt: skip
+        cells = zip(*(table[c] for c in columns), strict=True) if limit.per else [()] * len(table)
+        keys = [tuple(self._value(name, v) for name, v in zip(limit.per, row, strict=True)) for row in cells]
         found: dict[Key, float] = {}
-        for row, (key, number) in enumerate(zip(keys, table[bound.column].to_numpy(np.float64), strict=True), 1):
+        numbers = table[bound.column].to_numpy(np.float64)
+        for row, key, number in zip(table.index + 1, keys, numbers, strict=True):
             if key in found:
                 self.scopes.fault(
-                    limit.name, f"the table '{bound.table}' has two rows for {self._show(limit, key)}", "Add what tells them apart to per."
+                    limit.name,
+                    f"the table '{bound.table}' has two rows for {self._show(limit, key)}",
+                    "Add what tells them apart to per.",
                 )
             if np.isnan(number):
                 self.scopes.fault(limit.name, f"row {row} of the table '{bound.table}' has no {bound.column}")
@@ -206,10 +213,17 @@ class LimitRows:
         for name, condition in limit.where.items():
             column = self._key_column(name, table)
             attribute = self.scopes.attribute(name, limit.name)
-            if column is None or attribute is None or name in limit.per or attribute.separator:
+            if attribute is None or attribute.separator:
                 continue
-            values = table[column]
-            keep &= self.scopes._holds(attribute, values, condition, limit.name)
+            if column is None:  # the row of an offer also tells the offer's category
+                column = self._key_column(attribute.entity, table)
+                if column is None or attribute.values is None:
+                    continue
+                codes = self.scopes.catalogue.codes_of(attribute.entity, table[column].astype("str"))
+                by_code = self.scopes._holds(attribute, attribute.values, condition, limit.name)
+                keep &= np.append(by_code, False)[codes]
+            else:
+                keep &= self.scopes._holds(attribute, table[column], condition, limit.name)
         return table[keep]
 
     def _value(self, attribute: str, value: Any) -> Any:
@@ -224,19 +238,29 @@ class LimitRows:
         return _text(value)
 
     def _bounds(
-        self, limit: Limit, look_up: dict[Key, float] | float | None, keys: list[Key], found: set[Key], none: float
+        self,
+        limit: Limit,
+        look_up: dict[Key, float] | float | None,
+        keys: list[Key],
+        found: set[Key],
+        none: float,
     ) -> np.ndarray:
         if not isinstance(look_up, dict):
             return np.full(len(keys), none if look_up is None else look_up)
-        missing = sorted(found - set(look_up)) if look_up else []
+        missing = sorted(found - set(look_up))
         for key in missing[:10]:
-            self.scopes.fault(limit.name, f"the limit's table has no row for {self._show(limit, key)}", "Add the row.")
+            self.scopes.fault(
+                limit.name, f"the limit's table has no row for {self._show(limit, key)}", "Add the row."
+            )
         if len(missing) > 10:
             self.scopes.fault(limit.name, f"the limit's table lacks {len(missing) - 10} more rows")
         return np.array([look_up.get(key, none) for key in keys])
 
     def _show(self, limit: Limit, key: Key) -> str:
-        shown = [self.scopes.catalogue.day_text(v) if a == "date" else v for a, v in zip(limit.per, key, strict=False)]
+        shown = [
+            self.scopes.catalogue.day_text(v) if a == "date" else v
+            for a, v in zip(limit.per, key, strict=False)
+        ]
         return ", ".join(f"{a} {v}" for a, v in zip(limit.per, shown, strict=False)) or "the whole plan"
 
 

@@ -81,7 +81,11 @@ class Measures:
             if entity != "channel":
                 return values[codes], none
             second = np.where(c.fallback >= 0, missed * values[c.fallback], 0.0)
-            return values[codes], np.nan_to_num(second)
+            if np.isnan(second).any():
+                bad = c.catalogue.ids(entity)[c.fallback[np.isnan(second)][0]]
+                self._missing(name, f"the fallback channel {bad}", rule)
+                return None
+            return values[codes], second
         raise AssertionError(name)
 
     def _missing(self, name: str, what: str, rule: str) -> None:

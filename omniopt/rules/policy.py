@@ -271,7 +271,7 @@ def _objective(raw: Any, faults: Faults, file: str | None) -> tuple[str, Literal
         )
     else:
         faults.add("the policy has no objective that can be read", file=file, rule="objective",
-                   hint="Write for instance objective: value - cost, or objective: {minimise: cost}")  # fmt: skip
+                   hint="Write for instance objective: value - cost, or {minimise: cost}.")  # fmt: skip
     return "contacts", "maximise"
 
 

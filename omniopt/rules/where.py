@@ -94,7 +94,6 @@ class Scopes:
                 if not self.catalogue.has_dates:
                     self.fault(rule, "a rule on date needs a column date in the actions")
                     continue
-                assert rows.day is not None
                 mask &= self._holds(attribute, pd.Series(rows.day), condition, rule)
                 continue
             assert attribute.values is not None
@@ -248,7 +247,6 @@ class Scopes:
         if attribute.values is None:
             if not self.catalogue.has_dates:
                 self.fault(rule, "a rule per date needs a column date in the actions")
-            assert rows.day is not None
             days, flat = np.unique(rows.day[index], return_inverse=True)
             return [int(d) for d in days], np.ones(len(index), np.int64), flat
         entity = rows.codes[attribute.entity][index]
@@ -277,7 +275,8 @@ class Scopes:
         for code in np.unique(entity)[:5]:
             self.fault(
                 rule,
-                f"{attribute.entity} {self.catalogue.ids(attribute.entity)[code]} has no {attribute.name}, which the rule is per",
+                f"{attribute.entity} {self.catalogue.ids(attribute.entity)[code]} has no {attribute.name}, "
+                "which the rule is per",
                 "Fill the cell, or keep such contacts out of the rule with where.",
             )
 
