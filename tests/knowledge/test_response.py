@@ -83,13 +83,18 @@ def test_scores_do_not_depend_on(market: Market, model, change: str) -> None:  #
 def test_threads_and_hash_seed_change_no_bit(market: Market, tmp_path: Path) -> None:
     for name in ("customers", "offers", "channels", "history"):
         getattr(market, name).to_parquet(tmp_path / f"{name}.parquet")
-    code = (
-        "import hashlib, sys, pandas as pd; from omniopt.knowledge import fit; from omniopt.tables import Tables, "
-        "read_tables; from omniopt.errors import Faults; names = ['customers', 'offers', 'channels', 'history']; "
-        "frames = {n: pd.read_parquet(f'{sys.argv[1]}/{n}.parquet') for n in names}; "
-        "model = fit(read_tables(frames, None, None, {}, Faults())); "
-        "print(hashlib.sha256(model.score()['p_response'].to_numpy().tobytes()).hexdigest(), model.report['auc'])"
-    )
+    code = """
+import hashlib, sys
+import pandas as pd
+from omniopt.errors import Faults
+from omniopt.knowledge import fit
+from omniopt.tables import read_tables
+
+names = ["customers", "offers", "channels", "history"]
+frames = {name: pd.read_parquet(f"{sys.argv[1]}/{name}.parquet") for name in names}
+model = fit(read_tables(frames, None, None, {}, Faults()))
+print(hashlib.sha256(model.score()["p_response"].to_numpy().tobytes()).hexdigest(), model.report["auc"])
+"""
     said = {
         subprocess.run(
             [sys.executable, "-c", code, str(tmp_path)],
