@@ -38,8 +38,9 @@ def rule_entries(problem: Problem, chosen: np.ndarray, prices: np.ndarray) -> li
         entries.append(
             _entry(conflict.name, "conflict", used=0.0, pairs=_rows_of(problem.units, conflict.name))
         )
-    for name, count in problem.eligibility.items():
-        entries.append(_entry(name, "eligibility", used=0.0, dropped=count))
+    for name, matched in problem.eligibility.items():
+        dropped = int((problem.everything.reason == problem.everything.reasons.index(name)).sum())
+        entries.append(_entry(name, "eligibility", used=0.0, dropped=dropped, matched=matched))
     return entries
 
 

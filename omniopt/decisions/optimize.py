@@ -143,7 +143,7 @@ def _plan(problem: Problem, found: Search, target: float, seconds: dict[str, flo
         "objective_expr": problem.policy.objective,
         "sense": problem.policy.sense,
         "candidates": len(problem),
-        "customers": len(problem.catalogue.entities["customer"]),
+        "customers": len(np.unique(problem.candidates.customer)),
         "coupling_rows": len(problem.coupling),
         "solver": "exact",
         "rules": rule_entries(problem, chosen, dual.prices),
