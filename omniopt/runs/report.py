@@ -236,10 +236,21 @@ def _checked(verdict: dict[str, Any] | None) -> str:
     else:
         words = f"Verification FAILED in {wrong} of {len(checks)} checks. Do not use this plan. "
         words += "The file verification.json says why."
-    proven = verdict.get("bound_proven")
-    if verdict["ok"] and proven is not None:
-        words += f" From the prices alone it proves that no plan does better than {number(proven, 2)}."
+    if verdict["ok"]:
+        words += _whose_word(verdict.get("bound_proven"), verdict.get("solver_bound"))
     return paragraph(words, "good" if verdict["ok"] else "bad") + table(made, fold="What was checked")
+
+
+def _whose_word(proven: float | None, bound: float | None) -> str:
+    """How much of the bound the prices alone prove, and how much is the solver's word."""
+    if proven is None or bound is None:
+        return ""
+    if abs(proven - bound) <= 1e-6 * max(1.0, abs(bound)):
+        return " The prices alone prove the bound again."
+    return (
+        f" The prices alone prove that no plan comes beyond {number(proven, 2)}; that none comes beyond "
+        f"{number(bound, 2)} is the solver's word."
+    )
 
 
 def _gain(result: Result) -> str:

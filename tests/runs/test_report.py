@@ -84,6 +84,19 @@ def test_what_verification_said(result: Result) -> None:
     assert "has not been verified" in words_of(report.one_page(result))
 
 
+@pytest.mark.parametrize(
+    ("proven", "words"),
+    [
+        (69.005, "The prices alone prove the bound again."),
+        (70.0, "no plan comes beyond 70.00; that none comes beyond 69.00 is the solver's word"),
+    ],
+)
+def test_whose_word_the_bound_is(result: Result, proven: float, words: str) -> None:
+    verdict = {"ok": True, "checks": [], "findings": [], "bound_proven": proven, "solver_bound": 69.005}
+    result.run.keep("verification", verdict)
+    assert words in words_of(report.one_page(result))
+
+
 def test_totals_by_channel() -> None:
     made = sections.totals(CONTACTS, "channel").set_index("channel")
     assert made.loc["e/mail", ["contacts", "customers", "value", "cost"]].tolist() == [3, 3, 60.0, 1.5]
