@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import random
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from broken import POLICY, TABLES, Break, contents, lay
+from broken import GOOD, POLICY, TABLES, Break, contents, lay
 from click.testing import CliRunner
 
 from omniopt.errors import BadInput
@@ -108,6 +110,33 @@ def test_all_faults_at_once(tmp_path: Path) -> None:
         "actions.csv",
     }
     assert len(caught.value.faults) == 4
+
+
+NASTY = (
+    "nan inf -1 1e400 true \" ' , ,, \n \r \0 0 007 2026-02-30 9999-12-31 { } [ ] : *a &a !!x ~ | > % @ \t =1 0x1"
+    " 24:00 mon- \ufeff \u2028 {a:b} [1,2] -- 1,2 cost/0 customer. value*cost 99999999999 é"
+).split(" ")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+def test_random_damage_is_told_in_words_or_harmless(seed: int, tmp_path: Path) -> None:
+    chance = random.Random(seed)
+    for _ in range(60):
+        folder = lay(tmp_path / "p")
+        for _ in range(chance.randint(1, 3)):
+            file = folder / chance.choice(sorted(GOOD))
+            data = file.read_bytes()
+            tokens = [match.span() for match in re.finditer(rb"[^,\s{}\[\]:]+", data)] or [(0, 0)]
+            start, end = chance.choice(tokens)
+            junk = (
+                chance.choice([*NASTY, "", "\n"]).encode() if chance.random() < 0.9 else chance.randbytes(3)
+            )
+            file.write_bytes(data[:start] + junk + data[end:])
+        try:
+            Project.load(folder).read()
+        except BadInput as error:
+            assert all(fault.file for fault in error.faults), str(error)
 
 
 def test_a_password_is_never_told(tmp_path: Path) -> None:

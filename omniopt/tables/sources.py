@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import datetime
 import decimal
@@ -31,6 +32,7 @@ Source: TypeAlias = Path | str | Mapping[str, Any] | pd.DataFrame
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet", ".xlsx")
 _LINE_LIMIT = 20
+_SAVE_AS_CSV = "Save the table as CSV in UTF-8"
 _CELL_ERRORS = ("#N/A", "#DIV/0!", "#REF!", "#VALUE!", "#NAME?", "#NUM!", "#NULL!")
 #: What Arrow can make one column of; anything else becomes text.
 _ARROW_KINDS = {bool, int, float, str, datetime.date, datetime.datetime, datetime.time, list, tuple, dict}
@@ -56,6 +58,8 @@ def load(source: Source, name: str, faults: Faults) -> pa.Table | None:
     file = display_name(source, name)
     try:
         table = _load(source, name, faults)
+        if table is None:
+            return None
         _check_header(table.column_names)
         table = pa.table([_plain(column) for column in table.columns], names=table.column_names)
     except Unreadable as error:
@@ -109,7 +113,7 @@ def sha256_of_rows(table: pa.Table) -> str:
     return hashlib.sha256(buffer.getbuffer()).hexdigest()
 
 
-def _load(source: Source, name: str, faults: Faults) -> pa.Table:
+def _load(source: Source, name: str, faults: Faults) -> pa.Table | None:
     if isinstance(source, pd.DataFrame):
         return _frame(source)
     if isinstance(source, Mapping):
@@ -152,7 +156,7 @@ def _check_header(names: Sequence[str]) -> None:
 # ---- text
 
 
-def _csv(path: Path, name: str, faults: Faults) -> pa.Table:
+def _csv(path: Path, name: str, faults: Faults) -> pa.Table | None:
     data = path.read_bytes()
     if path.name.lower().endswith(".gz"):
         try:
@@ -161,14 +165,11 @@ def _csv(path: Path, name: str, faults: Faults) -> pa.Table:
             raise Unreadable(
                 f"the file is no gzip file: {error}", "Compress it again, or name it .csv"
             ) from error
-    if b"\0" in data:
-        raise Unreadable("the file is not text", "Save the table as CSV in UTF-8")
+    _check_text(data)
     if not data[:4096].removeprefix(b"\xef\xbb\xbf").strip():
         raise Unreadable("the file is empty", "Write the names of the columns in its first line")
     try:
         header = next(csv.reader(io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", newline="")))
-    except UnicodeDecodeError as error:
-        raise _not_utf8(data) from error
     except csv.Error as error:
         raise Unreadable(f"the first line is not CSV: {error}") from error
     if len(header) == 1 and re.search("[;\t|]", header[0]):
@@ -179,7 +180,7 @@ def _csv(path: Path, name: str, faults: Faults) -> pa.Table:
     return _parse_csv(data, header, path.name, name, faults)
 
 
-def _parse_csv(data: bytes, header: list[str], file: str, name: str, faults: Faults) -> pa.Table:
+def _parse_csv(data: bytes, header: list[str], file: str, name: str, faults: Faults) -> pa.Table | None:
     skipped = 0
 
     def skip(row: Any) -> str:
@@ -209,23 +210,27 @@ def _parse_csv(data: bytes, header: list[str], file: str, name: str, faults: Fau
             ),
         )
     except pa.ArrowInvalid as error:
-        raise Unreadable(
-            f"the file is not CSV: {first_line(error)}", "Save the table as CSV in UTF-8"
-        ) from error
+        raise Unreadable(f"the file is not CSV: {first_line(error)}", _SAVE_AS_CSV) from error
     if skipped > _LINE_LIMIT:
         faults.add(
             f"and {skipped - _LINE_LIMIT} more rows with a wrong number of cells", file=file, table=name
         )
-    return table
+    # Without those rows the numbers of the others would not be the file's.
+    return None if skipped else table
 
 
-def _not_utf8(data: bytes) -> Unreadable:
-    try:
-        data.decode("utf-8")
-        where = ""
-    except UnicodeDecodeError as error:
-        where = f", see line {data.count(10, 0, error.start) + 1}"
-    return Unreadable(f"the file is not UTF-8 text{where}", "Save the table as CSV in UTF-8")
+def _check_text(data: bytes) -> None:
+    """Raise where the bytes are no UTF-8; piece by piece, since the text itself is not needed."""
+    if b"\0" in data:
+        raise Unreadable("the file is not text", _SAVE_AS_CSV)
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    for start in range(0, len(data), 1 << 20):
+        end = start + (1 << 20)
+        try:
+            decoder.decode(data[start:end], final=end >= len(data))
+        except UnicodeDecodeError as error:
+            line = data.count(b"\n", 0, start + error.start) + 1
+            raise Unreadable(f"the file is not UTF-8 text, see line {line}", _SAVE_AS_CSV) from error
 
 
 # ---- parquet
