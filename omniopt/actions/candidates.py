@@ -76,13 +76,16 @@ class Candidates:
         self.reason[hit] = self.reasons.index(why)
         return int(hit.sum())
 
+    def take(self, index: np.ndarray) -> Candidates:
+        """Return the candidates at the given positions."""
+        return Candidates(
+            self.catalogue, self.customer[index], self.action[index], self.reason[index], self.reasons,
+            self.delivery[index], self.fallback[index], {k: v[index] for k, v in self.measures.items()},
+        )  # fmt: skip
+
     def alive(self) -> Candidates:
         """Return the candidates that nothing took out, as columns of their own."""
-        keep = np.flatnonzero(self.reason == ALLOWED)
-        return Candidates(
-            self.catalogue, self.customer[keep], self.action[keep], self.reason[keep], self.reasons,
-            self.delivery[keep], self.fallback[keep], {k: v[keep] for k, v in self.measures.items()},
-        )  # fmt: skip
+        return self.take(np.flatnonzero(self.reason == ALLOWED))
 
 
 def build_candidates(

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from omniopt.decisions.problem import Problem
-from omniopt.rules.contact import UnitRows
+from omniopt.errors import Faults
+from omniopt.rules.contact import ContactRows
+from omniopt.rules.where import Scopes
 
 OPTIMAL = 1e-9
 PACKAGES = ("omniopt", "pulp", "highspy", "numpy", "scipy", "pandas", "numba", "scikit-learn", "pyarrow")
@@ -34,10 +36,7 @@ def rule_entries(problem: Problem, chosen: np.ndarray, prices: np.ndarray) -> li
     """Return what every rule allows, what the plan uses of it, and its price."""
     entries = _limit_entries(problem, chosen, prices)
     entries += _contact_entries(problem, chosen)
-    for conflict in problem.policy.conflicts:
-        entries.append(
-            _entry(conflict.name, "conflict", used=0.0, pairs=_rows_of(problem.units, conflict.name))
-        )
+    entries += _conflict_entries(problem)
     for name, matched in problem.eligibility.items():
         dropped = int((problem.everything.reason == problem.everything.reasons.index(name)).sum())
         entries.append(_entry(name, "eligibility", used=0.0, dropped=dropped, matched=matched))
@@ -85,27 +84,29 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _rows_of(units: UnitRows, name: str) -> int:
-    return int((units.rule == units.names.index(name)).sum())
-
-
 def _contact_entries(problem: Problem, chosen: np.ndarray) -> list[dict[str, Any]]:
-    """Report the fullest window of each contact rule, history included where it leaves less room."""
-    units = problem.units
-    row = np.repeat(np.arange(len(units)), np.diff(units.start))
-    picked = chosen[units.member]
-    pairs = np.unique(np.stack([row[picked], units.occasion[picked]]), axis=1)
-    count = np.bincount(pairs[0], minlength=len(units)) if pairs.size else np.zeros(len(units), np.int64)
-    room = units.cap - count
-    customer = problem.candidates.customer[units.member[units.start[:-1]]] if len(units) else room
+    """Report the fullest window of each contact rule, history included."""
+    plan = ContactRows(problem.candidates.take(np.flatnonzero(chosen)), Scopes(problem.catalogue, Faults()))
     entries = []
     for rule in problem.policy.contact:
+        customer, count, cap = plan.fullest(rule)
+        single = rule.max if isinstance(rule.max, int) else None
+        room = cap - count
+        slack = int(room.min()) if len(room) else single
+        at_cap = int(len(np.unique(customer[room <= 0])))
+        used = float(count.max(initial=0))
+        entries.append(_entry(rule.name, "contact", max=single, used=used, slack=slack, at_cap=at_cap))
+    return entries
+
+
+def _conflict_entries(problem: Problem) -> list[dict[str, Any]]:
+    """Report for how many customers each conflict rules anything out."""
+    units = problem.units
+    customer = problem.candidates.customer[units.member[units.start[:-1]]]
+    entries = []
+    for rule in problem.policy.conflicts:
         mine = units.rule == units.names.index(rule.name)
-        cap = rule.max if isinstance(rule.max, int) else None
-        slack = int(room[mine].min()) if mine.any() else None
-        full = int(len(np.unique(customer[mine & (room == 0)])))
-        used = None if cap is None or slack is None else float(cap - slack)
-        entries.append(_entry(rule.name, "contact", max=cap, used=used, slack=slack, at_cap=full))
+        entries.append(_entry(rule.name, "conflict", used=0.0, customers=len(np.unique(customer[mine]))))
     return entries
 
 

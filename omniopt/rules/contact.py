@@ -87,25 +87,36 @@ class ContactRows:
         if not self.catalogue.has_dates:
             self.scopes.fault(rule, "a rule with days needs a column date in the actions")
 
+    def fullest(self, rule: Contact) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Count every window of a contact rule that holds a candidate: (customer, contacts, cap) of each.
+
+        Past contacts count where the rule counts them.
+        """
+        things, cap = self._things(rule)
+        windows = things.windows(rule.days or 0, rule.count == "occasions")
+        held = windows.classes > 0
+        customer = things.customer[windows.begin][held]
+        return customer, (windows.classes + windows.past)[held], cap[customer]
+
     def _contact(self, rule: Contact) -> UnitRows:
+        things, cap = self._things(rule)
+        windows = things.windows(rule.days or 0, rule.count == "occasions")
+        return windows.rows(things, cap[things.customer[windows.begin]], rule.name)
+
+    def _things(self, rule: Contact) -> tuple[_Things, np.ndarray]:
+        """Sort out what a contact rule counts, and every customer's cap."""
         cap = self._cap(rule)
-        window = 0
         history = self.catalogue.history.take(np.zeros(0, np.int64))
         if rule.days is not None:
             self._days_needed(rule.name)
-            window = rule.days
             if rule.history:
                 history = self.catalogue.history
                 history = history.take(self.scopes.match(rule.where, history, rule.name))
                 history = history.take(history.codes["customer"] >= 0)
         inside = np.flatnonzero(self._matches(rule.where, rule.name))
         rows = self.first.take(inside)
-        index, member_group, history_index, history_group = self._groups(rule, inside, rows, history)
-        things = _Things.of(
-            inside[index], rows.take(index), member_group, history.take(history_index), history_group
-        )
-        caps = cap[things.customer] if len(things.customer) else things.customer
-        return things.windows(window, caps, rule.count == "occasions", rule.name)
+        index, group, past_index, past_group = self._groups(rule, inside, rows, history)
+        return _Things.of(inside[index], rows.take(index), group, history.take(past_index), past_group), cap
 
     def _cap(self, rule: Contact) -> np.ndarray:
         """Return the cap of every customer."""
@@ -191,8 +202,8 @@ class ContactRows:
             inside = np.flatnonzero(firsts & ~barred)
             none = np.zeros(0, np.int64)
             things = _Things.of(inside, self.first.take(inside), 0 * inside, past.take(none), none)
-            windows = things.windows(rule.days, np.ones(len(inside), np.int64), False, rule.name)
-            return _merged(windows, forbidden)
+            windows = things.windows(rule.days, False)
+            return _merged(windows.rows(things, np.ones(len(windows.begin), np.int64), rule.name), forbidden)
         pair = np.concatenate(pairs, axis=1)
         pair = np.unique(np.sort(pair[:, pair[0] != pair[1]], axis=0), axis=1)
         pair = pair[:, ~(barred[pair[0]] | barred[pair[1]])]
@@ -252,45 +263,54 @@ class _Things:
         order = np.lexsort((code, day, unit_group))
         return _Things(code[order], customer[order], day[order], occasion[order], unit_group[order])
 
-    def windows(self, days: int, cap: np.ndarray, occasions: bool, name: str) -> UnitRows:
-        """One row for every window that can be overfull; ``days`` 0 is one window over everything.
+    def windows(self, days: int, occasions: bool) -> _Windows:
+        """List the windows that matter; ``days`` 0 is one window over everything.
 
-        A window may be moved on until it begins with a contact without losing any, so windows
-        that begin on the days of candidates or past contacts are all that matter.
+        A window may be moved on until it begins with a contact without losing any, so those that
+        begin on the days of candidates or past contacts are enough.
         """
-        span = int(self.day.max(initial=0) - self.day.min(initial=0)) + days + 2 if len(self.day) else 1
+        span = int(self.day.max(initial=0) - self.day.min(initial=0)) + days + 2
         day = self.day - self.day.min(initial=0) if days else np.zeros_like(self.day)
         key = self.unit_group * span + day
-        begin = (
-            np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]]))
-            if len(key)
-            else np.zeros(0, np.int64)
-        )
+        begin = np.flatnonzero(np.diff(key, prepend=-1))
         end = np.searchsorted(key, key[begin] + max(days, 1), side="left")
         end = np.minimum(end, np.searchsorted(self.unit_group, self.unit_group[begin], side="right"))
-        count = end - begin
-        row = np.repeat(np.arange(len(begin)), count)
-        thing = expand(begin, count)
+        row = np.repeat(np.arange(len(begin)), end - begin)
+        thing = expand(begin, end - begin)
         past = self.candidate[thing] < 0
-        kind = self.occasion[thing] if occasions else np.where(past, -1 - thing, thing)
+        kind = self.occasion[thing] if occasions else thing
         used, taken = _distinct_past(row, kind, past, len(begin))
-        # what shares an occasion with a past contact is free, unless the past alone is over the cap
-        keep = ~past & ~(taken & (used <= cap[begin])[row])
+        keep = ~past & ~taken
         row, thing, kind = row[keep], thing[keep], kind[keep]
-        room = np.maximum(cap[begin] - used, 0)
-        classes = (
-            np.bincount(np.unique(np.stack([row, kind]), axis=1)[0], minlength=len(begin))
-            if len(row)
-            else used * 0
-        )
-        tight = (classes > room) & ~_inside_previous(begin, end, self.unit_group[begin], room)
+        classes = np.bincount(np.unique(np.stack([row, kind]), axis=1)[0], minlength=len(begin))
+        return _Windows(begin, end, used, classes, row, thing, kind)
+
+
+@dataclass(frozen=True)
+class _Windows:
+    """Windows over things: extent, past contacts, distinct candidates' classes, and memberships."""
+
+    begin: np.ndarray
+    end: np.ndarray
+    past: np.ndarray
+    classes: np.ndarray
+    row: np.ndarray
+    thing: np.ndarray
+    kind: np.ndarray
+
+    def rows(self, things: _Things, cap: np.ndarray, name: str) -> UnitRows:
+        """One row for every window that can be overfull."""
+        room = np.maximum(cap - self.past, 0)
+        group = things.unit_group[self.begin]
+        tight = (self.classes > room) & ~_inside_previous(self.begin, self.end, group, room)
         number = np.cumsum(tight) - 1
-        chosen = tight[row]
-        row, thing, kind = number[row[chosen]], thing[chosen], kind[chosen]
-        size = np.bincount(row, minlength=int(tight.sum()))
-        start = np.concatenate([[0], np.cumsum(size)]).astype(np.int64)
-        rule, member = np.zeros(int(tight.sum()), np.int64), self.candidate[thing]
-        return UnitRows(rule, room[tight], start, member, kind if occasions else member, [name])
+        chosen = tight[self.row]
+        row, thing = number[self.row[chosen]], self.thing[chosen]
+        start = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=int(tight.sum())))]).astype(
+            np.int64
+        )
+        rule = np.zeros(int(tight.sum()), np.int64)
+        return UnitRows(rule, room[tight], start, things.candidate[thing], self.kind[chosen], [name])
 
 
 def _distinct_past(

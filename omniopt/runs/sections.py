@@ -129,7 +129,7 @@ def contact_rules(result: Result) -> Fragment:
         )
     if pairs:
         made = pd.DataFrame(
-            {"conflict": [r["name"] for r in pairs], "pairs kept apart": [r.get("pairs", 0) for r in pairs]}
+            {"conflict": [r["name"] for r in pairs], "customers concerned": [r["customers"] for r in pairs]}
         )
         said += table(made)
     return Fragment(said or paragraph("The policy sets no rules for each customer."))

@@ -135,7 +135,7 @@ CERTIFICATE: dict[str, Any] = {
             "price": None,
             "at_cap": 1,
         },
-        {"name": "calls apart", "kind": "conflict", "group": {}, "used": 0, "pairs": 2},
+        {"name": "calls apart", "kind": "conflict", "group": {}, "used": 0, "customers": 2},
     ],
     "seconds": {"read": 0.0, "build": 0.0, "solve": 0.0, "write": 0.0},
     "peak_memory_mb": 0,

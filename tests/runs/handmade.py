@@ -82,7 +82,7 @@ CERTIFICATE: dict[str, Any] = {
          "penalty_paid": 0.0, "vacuous": True},
         {"name": "pressure", "kind": "contact", "group": {}, "max": 2, "used": 2, "slack": 0, "price": None,
          "at_cap": 1},
-        {"name": "apart", "kind": "conflict", "group": {}, "used": 0, "pairs": 3},
+        {"name": "apart", "kind": "conflict", "group": {}, "used": 0, "customers": 3},
     ],
 }  # fmt: skip
 REASONS = pd.DataFrame({"reason": ["veto", EVIL], "candidates": [1, 1234], "customers": [1, 2]})
