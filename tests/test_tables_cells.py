@@ -63,6 +63,10 @@ def test_ids_of_other_kinds() -> None:
     assert one([2.5], "offer_id").tolist() == ["2.5"]
     assert one([START], "action_id").tolist() == ["2026-11-23"]
     assert one([2**70], "action_id").tolist() == [str(2**70)]
+    assert one(np.array([2**64 - 1], np.uint64), "action_id").tolist() == [str(2**64 - 1)]
+    long = decimal.Decimal("12345678901234567890")
+    for values in ([long], pd.Series([long], dtype=pd.ArrowDtype(pa.decimal128(25, 2)))):
+        assert one(values, "action_id").tolist() == [str(long)]
 
 
 @settings(max_examples=60, deadline=None)
@@ -241,7 +245,14 @@ def test_free_attributes_are_what_every_cell_is(
     assert [None if pd.isna(cell) else cell for cell in series] == expected
 
 
-@pytest.mark.parametrize("values", [[[1, 2]], [{"a": 1}], [b"x"], [1 + 2j]])
+_USELESS = [
+    [[1, 2]], [{"a": 1}], [{1}], [b"x"], [1 + 2j], [object()], [None, [1]],
+    pd.period_range("2026-01", periods=1), pd.interval_range(0, 1), pd.to_timedelta([1]),
+    pd.Series([[1]], dtype=pd.ArrowDtype(pa.list_(pa.int64()))),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("values", _USELESS, ids=lambda values: str(values)[:12])
 def test_cells_of_no_use_are_told(values: list[object]) -> None:
     assert "column x" in wrong(values)
 

@@ -127,13 +127,10 @@ def read_tables(
         if loaded.num_rows and len(faults) == before:
             whole.add(name)
         frame = _shape(loaded, name, display_name(source, name), days, text, faults)
-        tables.inputs[name] = {
-            "sha256": sha256_of_rows(loaded)
-            if isinstance(source, pd.DataFrame | Mapping)
-            else sha256_of(source),
-            "rows": len(frame),
-            "source": _source_name(source),
-        }
+        if len(faults) == before:
+            made = isinstance(source, pd.DataFrame | Mapping)
+            digest = sha256_of_rows(loaded) if made else sha256_of(source)
+            tables.inputs[name] = {"sha256": digest, "rows": len(frame), "source": _source_name(source)}
         if name in CONTRACT:
             frames[name] = frame
             setattr(tables, name, frame)

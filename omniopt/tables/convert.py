@@ -172,21 +172,22 @@ def is_empty(column: pa.ChunkedArray) -> np.ndarray:
 
 
 def _known_type(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Bring a column to large_string, float64, int64 or bool; empty text becomes a missing cell."""
+    """Bring a column to large_string, float64, an integer type or bool; empty text becomes a missing cell."""
     kind = column.type
-    if pa.types.is_boolean(kind) or pa.types.is_int64(kind):
+    if pa.types.is_boolean(kind) or pa.types.is_integer(kind):
         return column
-    if pa.types.is_integer(kind):
-        return column.cast(pa.float64() if kind == pa.uint64() else pa.int64())
-    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+    if pa.types.is_floating(kind):
         return column.cast(pa.float64())
+    if pa.types.is_decimal(kind):
+        # As text, a long number that is an id keeps all its digits.
+        return pc.replace_substring_regex(column.cast(pa.string()), r"\.0*$", "").cast(pa.large_string())
     if pa.types.is_timestamp(kind):
         return _timestamps(column)
     if pa.types.is_date(kind):
         return column.cast(pa.date32()).cast(pa.large_string())
     if pa.types.is_time(kind):
         return column.cast(pa.time32("s"), safe=False).cast(pa.large_string())
-    text_types = (pa.string(), pa.large_string(), pa.string_view(), pa.null())
+    text_types = (pa.string(), pa.large_string(), pa.null())
     if kind not in text_types:
         raise TypeError(str(kind))
     text = column.cast(pa.large_string())

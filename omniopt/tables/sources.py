@@ -11,6 +11,7 @@ import hashlib
 import io
 import math
 import re
+import uuid
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -34,8 +35,9 @@ SUFFIXES = (".csv", ".csv.gz", ".parquet", ".xlsx")
 _LINE_LIMIT = 20
 _SAVE_AS_CSV = "Save the table as CSV in UTF-8"
 _CELL_ERRORS = ("#N/A", "#DIV/0!", "#REF!", "#VALUE!", "#NAME?", "#NUM!", "#NULL!")
-#: What Arrow can make one column of; anything else becomes text.
-_ARROW_KINDS = {bool, int, float, str, datetime.date, datetime.datetime, datetime.time, list, tuple, dict}
+#: What Arrow can make one column of, and what becomes text where it cannot.
+_ARROW_KINDS = {bool, int, float, str, datetime.date, datetime.datetime, datetime.time}
+_TEXT_KINDS = (*_ARROW_KINDS, decimal.Decimal, uuid.UUID, np.generic)
 
 
 def load(source: Source, name: str, faults: Faults) -> pa.Table | None:
@@ -335,9 +337,10 @@ def _from_objects(header: list[str], columns: Sequence[Sequence[Any]]) -> pa.Tab
 def _array(cells: list[Any], column: str) -> pa.Array:
     """Make one Arrow column of Python objects; objects of several kinds become text."""
     kinds = {type(cell) for cell in cells if cell is not None}
-    if bytes in kinds or memoryview in kinds:
-        raise Unreadable("the column holds bytes, not text or numbers", column=column)
-    if kinds <= {int, float, decimal.Decimal, np.float64} and kinds - {int}:
+    for kind in sorted(kinds, key=lambda kind: kind.__name__):
+        if not issubclass(kind, _TEXT_KINDS):
+            raise Unreadable(f"the column holds a {kind.__name__}, not text or a number", column=column)
+    if kinds <= {int, float, np.float64} and kinds - {int}:
         return pa.array([None if cell is None else float(cell) for cell in cells], pa.float64())
     if len(kinds) <= 1 and kinds <= _ARROW_KINDS:
         try:
@@ -361,4 +364,7 @@ def text_of(cell: object) -> str:
 
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+    """Undo what only saves space."""
+    if pa.types.is_dictionary(column.type):
+        return _plain(column.cast(column.type.value_type))
+    return column.cast(pa.large_string()) if column.type == pa.string_view() else column
