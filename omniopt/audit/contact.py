@@ -196,10 +196,8 @@ def tokens(
         new[1:] = (key[1:] != key[:-1]) | (day[1:] != day[:-1]) | (channel[1:] != channel[:-1])
     token = np.cumsum(new) - 1
     size = int(new.sum())
-    base = item < 0
-    if fixed is not None:
-        base = base | np.append(fixed, False)[item]
-    free = (item >= 0) & ~(np.append(fixed, False)[item] if fixed is not None else False)
+    locked = np.append(np.zeros(len(items), dtype=bool) if fixed is None else fixed, False)[item]
+    base, free = (item < 0) | locked, (item >= 0) & ~locked
     any_base, any_item = np.zeros(size, dtype=bool), np.zeros(size, dtype=bool)
     any_base[token[base]] = True
     any_item[token[item >= 0]] = True
@@ -275,37 +273,41 @@ def _within(first: Rows, then: Rows, back: int, ahead: int) -> tuple[np.ndarray,
 
 
 def reached(
-    inputs: Inputs, candidates: Candidates, items: np.ndarray, rule: ContactRule, past: Rows, faults: Faults
+    inputs: Inputs,
+    candidates: Candidates,
+    chosen: np.ndarray,
+    rule: ContactRule,
+    past: Rows,
+    faults: Faults,
 ) -> dict[str, float]:
-    """The fullest windows of the chosen contacts; one over the cap is a fault.
+    """Each window with a chosen contact against the cap; one over it is a fault.
+
+    Parameters
+    ----------
+    chosen : ndarray of bool
+        Per candidate.
 
     Returns
     -------
     dict
-        ``used``: the largest count in any window that holds a chosen contact; ``slack``: the least room left;
-        ``at_cap``: how many customers have none.
+        ``used``: the largest count in a window with a chosen contact; ``slack``: the least room in one, not said where
+        there is none; ``at_cap``: how many customers have no room left in one.
     """
-    told = tokens(inputs, candidates, items, rule, past)
+    told = tokens(inputs, candidates, np.flatnonzero(chosen), rule, past)
     seen = windows(told, rule)
     number = seen.high - seen.low
-    room = np.floor(seen.cap + CAP) - number
-    over = np.flatnonzero(room < 0)
+    over = np.flatnonzero(number > seen.cap + CAP)
     for w in over[:5]:
         who, when = inputs.world.ids["customer"][seen.customer[w]], inputs.world.date(int(seen.day[w]))
         span = "in the horizon" if rule.days is None else f"in {rule.days} days from {when}"
         what = "occasions" if rule.occasions else "contacts"
-        faults.add(
-            f"broken: customer {who} has {number[w]} {what} {span}, at most {seen.cap[w]:g}", rule=rule.name
-        )
+        message = f"broken: customer {who} has {number[w]} {what} {span}, at most {seen.cap[w]:g}"
+        faults.add(message, rule=rule.name)
     if len(over) > 5:
         faults.add(f"broken in {len(over) - 5} more windows", rule=rule.name)
-    return {
-        "used": float(number.max(initial=0)),
-        "slack": float(room.min())
-        if len(room)
-        else float(rule.cap[candidates.rows.customer].min(initial=np.inf)),
-        "at_cap": float(len(np.unique(seen.customer[room <= 0]))),
-    }
+    room = np.floor(seen.cap + CAP) - number
+    state = {"used": float(number.max(initial=0)), "at_cap": float(len(np.unique(seen.customer[room <= 0])))}
+    return state | ({"slack": float(room.min())} if len(room) else {})
 
 
 def broken(

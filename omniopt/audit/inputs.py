@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import datetime
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,7 +142,7 @@ def changed(policy: Mapping[str, Any], changes: Mapping[str, Any], faults: Fault
 
 def build_world(tables: Tables, multi_valued: dict[str, str], start: Any, days: int | None) -> World:
     """Collect every id that occurs anywhere, and put the attributes in the order of the ids."""
-    actions = tables.actions if tables.actions is not None else _catalogue(tables, days)
+    actions = tables.actions if tables.actions is not None else _catalogue(tables, start, days)
     own = {
         "customer": tables.customers,
         "offer": tables.offers,
@@ -163,7 +164,7 @@ def build_world(tables: Tables, multi_valued: dict[str, str], start: Any, days: 
     return World(ids, frames, multi_valued, start, days)
 
 
-def _catalogue(tables: Tables, days: int | None) -> pd.DataFrame:
+def _catalogue(tables: Tables, start: datetime.date | None, days: int | None) -> pd.DataFrame:
     """Offers × channels × dates, where the project has no table of actions."""
     if tables.offers is None or tables.channels is None:
         return pd.DataFrame({"action_id": pd.Series([], dtype="str")})
@@ -171,13 +172,10 @@ def _catalogue(tables: Tables, days: int | None) -> pd.DataFrame:
     frame = pd.MultiIndex.from_product(
         [offers, channels, range(1, (days or 1) + 1)], names=["offer_id", "channel", "date"]
     ).to_frame(index=False)
-    frame["action_id"] = [action_name(*row) for row in zip(*(frame[c] for c in frame.columns), strict=True)]
+    # Such an action is called after what it is: loan|email|2026-11-23.
+    when = [str(start + datetime.timedelta(days=day - 1) if start else day) for day in frame["date"]]
+    frame["action_id"] = frame["offer_id"].astype(object) + "|" + frame["channel"].astype(object) + "|" + when
     return frame
-
-
-def action_name(offer: str, channel: str, day: int) -> str:
-    """The id of an action that no table names."""
-    return f"{offer}|{channel}|{day}"
 
 
 def table_of(inputs: Inputs, name: str) -> pd.DataFrame | None:

