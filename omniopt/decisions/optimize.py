@@ -103,7 +103,9 @@ def _check_arguments(gap: float, time_limit: float | None, solver: str) -> None:
         faults.add(f"the gap is a number from 0, not {gap!r}", hint="Write for instance 0.0001.")
     if time_limit is not None and not (isinstance(time_limit, int | float) and time_limit > 0):
         faults.add(f"the time limit is a number of seconds above 0, not {time_limit!r}")
-    if solver not in SOLVERS:
+    if solver == "decomposed":
+        faults.add("the decomposed solver is not there yet", hint="Use auto or exact.")
+    elif solver not in SOLVERS:
         faults.add(f"the solver is one of {', '.join(SOLVERS)}, not {solver!r}")
     faults.raise_if_any()
 

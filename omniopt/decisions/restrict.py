@@ -145,7 +145,9 @@ def _step(state: Search, model: Model, relaxation: Relaxation, margin: np.ndarra
     """Solve with so many candidates undecided; return how many to leave open next, 0 to stop."""
     assert state.dual is not None
     n = model.n
-    provable = margin <= state.bound - state.objective if state.chosen is not None else np.ones(n, bool)
+    noise = SAFETY * max(1.0, abs(state.bound))
+    settled = state.chosen is not None and margin > state.bound - state.objective + noise
+    provable = np.broadcast_to(np.logical_not(settled), n)
     proven = int(provable.sum()) <= undecided
     if proven:
         free, base = provable, state.dual.chosen.astype(np.float64)
