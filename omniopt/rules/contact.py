@@ -94,7 +94,7 @@ class ContactRows:
         """
         things, cap = self._things(rule)
         windows = things.windows(rule.days or 0, rule.count == "occasions")
-        held = windows.classes > 0
+        held = windows.held
         customer = things.customer[windows.begin][held]
         return customer, (windows.classes + windows.past)[held], cap[customer]
 
@@ -280,15 +280,20 @@ class _Things:
         past = self.candidate[thing] < 0
         kind = self.occasion[thing] if occasions else thing
         used, taken = _distinct_past(row, kind, past, len(begin))
-        keep = ~past & ~taken
-        row, thing, kind = row[keep], thing[keep], kind[keep]
-        classes = np.bincount(np.unique(np.stack([row, kind]), axis=1)[0], minlength=len(begin))
-        return _Windows(begin, end, used, classes, row, thing, kind)
+        new = np.unique(np.stack([row, kind])[:, ~past & ~taken], axis=1)[0]
+        classes = np.bincount(new, minlength=len(begin))
+        row, thing, taken = row[~past], thing[~past], taken[~past]
+        # a class means the same in all rows of a rule, so positions among these things would not do
+        kind = kind[~past] if occasions else self.candidate[thing]
+        return _Windows(begin, end, used, classes, row, thing, kind, taken)
 
 
 @dataclass(frozen=True)
 class _Windows:
-    """Windows over things: extent, past contacts, distinct candidates' classes, and memberships."""
+    """Windows over things: extent, past contacts, classes that candidates add, and memberships.
+
+    A membership is ``taken`` if it adds nothing, its occasion being one of the past.
+    """
 
     begin: np.ndarray
     end: np.ndarray
@@ -297,14 +302,22 @@ class _Windows:
     row: np.ndarray
     thing: np.ndarray
     kind: np.ndarray
+    taken: np.ndarray
+
+    @property
+    def held(self) -> np.ndarray:
+        """Whether a window holds a candidate."""
+        return np.bincount(self.row, minlength=len(self.begin)) > 0
 
     def rows(self, things: _Things, cap: np.ndarray, name: str) -> UnitRows:
         """One row for every window that can be overfull."""
         room = np.maximum(cap - self.past, 0)
         group = things.unit_group[self.begin]
-        tight = (self.classes > room) & ~_inside_previous(self.begin, self.end, group, room)
+        over = self.past > cap  # then nothing may come, not even on an occasion of the past
+        tight = (self.classes > room) | (over & self.held)
+        tight &= ~_inside_previous(self.begin, self.end, group, room)
         number = np.cumsum(tight) - 1
-        chosen = tight[self.row]
+        chosen = tight[self.row] & ~(self.taken & ~over[self.row])
         row, thing = number[self.row[chosen]], self.thing[chosen]
         start = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=int(tight.sum())))]).astype(
             np.int64
