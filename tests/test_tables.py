@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from omniopt.errors import Faults
 from omniopt.tables import Source, Tables, read_table, read_tables, sha256_of
 
+LISTS = pd.ArrowDtype(pa.list_(pa.string()))
 START = datetime.date(2026, 11, 23)
 
 #: One table of history, cell by cell as a CSV file would hold it, and its frame.
@@ -316,6 +317,22 @@ def test_tables_that_may_be_empty(name: str, tmp_path: Path) -> None:
     read_, faults = tables(actions=ACTIONS, candidates=CANDIDATES, **{name: tmp_path / f"{name}.csv"})
     assert not faults
     assert read_.inputs[name]["rows"] == 0
+
+
+def test_a_column_that_cannot_be_read_is_told_with_all_the_rest() -> None:
+    customers = pd.DataFrame(
+        {"customer_id": ["1"], "tags": pd.Series([["a"]], dtype=LISTS), "timezone": ["x"]}
+    )
+    _, faults = tables(actions=ACTIONS, candidates=CANDIDATES, customers=customers)
+    assert len(faults) == 2
+    assert "column tags" in faults[0] and "column timezone" in faults[1]
+
+
+@pytest.mark.parametrize("path", ["a" * 300 + ".csv", "a\0.csv", "", ".", "s3://bucket/a.csv", "a.csv/b.csv"])
+def test_paths_that_lead_nowhere(path: str, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("customer_id\n1\n")
+    _, faults = tables(actions=ACTIONS, candidates=CANDIDATES, customers=tmp_path / path)
+    assert len(faults) == 1 and "table customers" in faults[0]
 
 
 def test_inputs_and_files(tmp_path: Path) -> None:

@@ -123,17 +123,20 @@ def _load(source: Source, name: str, faults: Faults) -> pa.Table | None:
         return _from_objects(header, columns)
     path = Path(source)
     lower = path.name.lower()
-    if not path.exists():
-        raise Unreadable(f"there is no such file in {path.parent}", "Correct the path in the project file")
     try:
+        if not path.exists():
+            raise Unreadable(
+                f"there is no such file in {path.parent}", "Correct the path in the project file"
+            )
         if path.is_dir() or lower.endswith(".parquet"):
             return _parquet(path)
         if lower.endswith((".csv", ".csv.gz")):
             return _csv(path, name, faults)
         if lower.endswith(".xlsx"):
             return _excel(path, name, faults)
-    except OSError as error:
-        raise Unreadable(f"the file cannot be read: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise Unreadable(f"the file cannot be read: {reason}") from error
     raise Unreadable(
         f"'{path.suffix or path.name}' is no kind of table",
         f"Legal here: {', '.join(SUFFIXES)}, or a folder of .parquet",
