@@ -146,12 +146,11 @@ class FinishedRun:
             return 1, 1
         return int(self.contacts["day"].min()), int(self.contacts["day"].max())
 
-    def day_label(self, day: int, short: bool = False) -> str:
-        """A day as people write it: ``Mon 23 Nov 2026``, ``23 Nov``, or ``day 3``."""
+    def day_label(self, day: int, form: str = "{0:%a} {0.day} {0:%b}") -> str:
+        """A day as people write it: ``Mon 23 Nov``, or as `form` has it; ``day 3`` without dates."""
         if self.start is None:
-            return str(day) if short else f"day {day}"
-        when = self.start + timedelta(days=day - 1)
-        return f"{when.day} {when:%b}" if short else f"{when:%a} {when.day} {when:%b %Y}"
+            return f"day {day}"
+        return form.format(self.start + timedelta(days=int(day) - 1))
 
     @cached_property
     def rules(self) -> pd.DataFrame:

@@ -142,7 +142,9 @@ def add(run: FinishedRun, kind: str, contacts: pd.DataFrame, reason: str, who: s
         raise BadInput(
             [
                 Fault(
-                    f"cannot be written: {error.strerror or error}", file=str(path), hint="Nothing was saved."
+                    f"cannot be written: {error.strerror or error}",
+                    file=_label(path),
+                    hint="Nothing was saved.",
                 )
             ]
         ) from error
@@ -226,6 +228,10 @@ def _clash(row: Any) -> Fault:
     )
 
 
+def _label(path: Path) -> str:
+    return f"{path.parent.name}/{path.name}"
+
+
 def _parse(path: Path) -> pd.DataFrame:
     """Every row of the file as text, in the order of ``COLUMNS``; who and when may be absent."""
     if not path.exists():
@@ -234,16 +240,24 @@ def _parse(path: Path) -> pd.DataFrame:
         records = list(csv.reader(io.StringIO(path.read_text("utf-8-sig"), newline=""), strict=True))
     except (OSError, UnicodeError, csv.Error) as error:
         raise BadInput(
-            [Fault(f"cannot be read as CSV text: {error}", file=str(path), hint="Save it as CSV in UTF-8.")]
+            [
+                Fault(
+                    f"cannot be read as CSV text: {error}", file=_label(path), hint="Save it as CSV in UTF-8."
+                )
+            ]
         ) from error
     header, body = (records[0], records[1:]) if records else (list(COLUMNS), [])
     faults = Faults()
     for name in _REQUIRED:
         if name not in header:
-            faults.add(f"column '{name}' is missing", file=str(path), hint=nearest(name, header))
+            close = nearest(name, header)
+            hint = close if close.startswith("did you mean") else f"the columns are {', '.join(COLUMNS)}"
+            faults.add(f"column '{name}' is missing", file=_label(path), hint=hint)
     for number, record in enumerate(body, start=1):
         if record and len(record) != len(header):
-            faults.add(f"{len(record)} cells where the header has {len(header)}", file=str(path), row=number)
+            faults.add(
+                f"{len(record)} cells where the header has {len(header)}", file=_label(path), row=number
+            )
     faults.raise_if_any()
     place = {name: header.index(name) for name in COLUMNS if name in header}
     rows = [

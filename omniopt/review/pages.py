@@ -7,7 +7,7 @@ reason can never act as markup.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from omniopt.runs.html import css, number, paragraph, percent, picture, side_by_
 if TYPE_CHECKING:
     from omniopt.review.scenario import Knob, Outcome
 
+MEASURES = ("objective", "value", "cost", "response")
 FEW = 4  # limits of one rule that are shown among the others; more are folded
 
 
@@ -54,7 +55,7 @@ def overview(run: FinishedRun) -> str:
         "stopped_early": "stopped before the gap asked for",
     }.get(proof["status"], "")
     first, last = run.days
-    span = f"{run.day_label(first)} to {run.day_label(last)}" if run.start else f"days {first} to {last}"
+    span = " to ".join(run.day_label(day, "{0:%a} {0.day} {0:%b %Y}") for day in (first, last))
     return f'<p class="meta">Run <b>{text(run.name)}</b>, {text(span)}</p>' + tiles(
         [
             ("Objective", number(proof["objective"]), run.objective),
@@ -77,7 +78,7 @@ def sums(run: FinishedRun, contacts: pd.DataFrame) -> str:
     ]
     parts += [
         f"{name} {number(contacts[name].sum())}"
-        for name in ("objective", "value", "cost", "response")
+        for name in MEASURES
         if name in contacts and run.contacts[name].notna().any()
     ]
     return f'<p class="sums" aria-live="polite">{" · ".join(parts)}</p>'
@@ -107,7 +108,7 @@ def contact_list(run: FinishedRun, contacts: pd.DataFrame) -> str:
     """The first contacts of a selection, behind a fold."""
     shown = contacts.head(PAGE)
     more = "" if len(contacts) <= PAGE else f" (the first {PAGE} of {len(contacts):,})"
-    return table(_contacts(run, shown, ("customer_id",), ("advantage",)), fold=f"Show these contacts{more}")
+    return table(_contacts(run, shown, MEASURES, customer=True), fold=f"Show these contacts{more}")
 
 
 def limits(run: FinishedRun, only: str = "", binding: bool = False) -> str:
@@ -178,7 +179,7 @@ def customer(run: FinishedRun, one: Customer) -> str:
     """One customer: what was chosen and why, what came next and why not, what was dropped."""
     made = [f"<h3>Customer {text(one.customer_id)}</h3>"]
     if len(one.chosen):
-        made.append(table(_contacts(run, one.chosen, (), ("advantage",))))
+        made.append(table(_contacts(run, one.chosen, (*MEASURES, "advantage"))))
         made.append(
             paragraph(
                 "Advantage: what this customer's best plan loses at the plan's prices without this contact.",
@@ -189,31 +190,31 @@ def customer(run: FinishedRun, one: Customer) -> str:
         made.append(paragraph("No contact was chosen for this customer."))
     made.append("<h3>Next best, not chosen</h3>")
     if len(one.next_best):
-        frame = _contacts(run, one.next_best, (), ())
-        sign = 1 if run.maximises else -1
         worth = one.next_best["worth"].astype(float)
-        frame["uses of limits"] = (sign * one.next_best["objective"] - worth).to_numpy()
+        frame = _contacts(run, one.next_best, ("objective",))
+        frame["use of limits"] = (
+            (1 if run.maximises else -1) * one.next_best["objective"] - worth
+        ).to_numpy()
         frame["worth"] = worth.to_numpy()
-        frame["why not"] = [
-            "uses scarcer limits than it earns"
-            if w < -1e-9
-            else "just pays for the limits it uses"
-            if w <= 1e-9
-            else "a contact rule or a better contact takes its place"
-            for w in worth
-        ]
+        frame["why not"] = [_why_not(w) for w in worth]
         made.append(table(frame))
         made.append(
-            paragraph("Worth: what it earns less what it uses of the limits, at their prices.", "aside")
+            paragraph("Worth: the objective less what the contact uses of limits, at their prices.", "aside")
         )
     else:
         made.append(paragraph("Every candidate of this customer was chosen or dropped.", "aside"))
     if len(one.dropped):
-        frame = _contacts(run, one.dropped.head(PAGE), (), ()).assign(
+        frame = _contacts(run, one.dropped.head(PAGE), ()).assign(
             reason=one.dropped["reason"].head(PAGE).to_numpy()
         )
         made.append(table(frame, fold=f"Dropped before the choice: {len(one.dropped):,}"))
     return "".join(made)
+
+
+def _why_not(worth: float) -> str:
+    if worth < -1e-9:
+        return "uses more of scarce limits than it earns"
+    return "a contact rule, or a better contact" if worth > 1e-9 else "earns just what it uses of limits"
 
 
 def decisions(held: Overrides) -> str:
@@ -280,16 +281,13 @@ def _by_channel(outcome: Outcome) -> list[str]:
 
 
 def _contacts(
-    run: FinishedRun, rows: pd.DataFrame, before: tuple[str, ...], after: tuple[str, ...]
+    run: FinishedRun, rows: pd.DataFrame, numbers: Sequence[str], customer: bool = False
 ) -> pd.DataFrame:
-    """The columns that people read, under short headings; measures that do not exist are left out."""
-    headings = {"customer_id": "customer", "action_id": "action", "offer_id": "offer"}
-    columns = [*before, "action_id", "offer_id", "channel", "day"]
-    measures = [
-        m for m in ("value", "cost", "response", "objective", *after) if m in rows and rows[m].notna().any()
-    ]
-    frame = rows[[*columns, *measures]].assign(day=[run.day_label(day) for day in rows["day"]])
-    return frame.rename(columns=headings)
+    """Contacts under short headings; numbers that do not exist in this run are left out."""
+    headings = {"customer_id": "customer", "action_id": "action", "offer_id": "offer", "channel": "channel"}
+    there = [name for name in numbers if name in rows and rows[name].notna().any()]
+    frame = rows[[*list(headings)[0 if customer else 1 :], "day", *there]]
+    return frame.assign(day=[run.day_label(day) for day in rows["day"]]).rename(columns=headings)
 
 
 def _gap(gap: float) -> str:
@@ -354,7 +352,7 @@ def _day_heads(run: FinishedRun, days: list[int]) -> str:
             + "".join(f'<th class="d">{day}</th>' for day in days)
             + '<th class="n">all</th></tr>'
         )
-    labels = [run.day_label(day, short=True).split() for day in days]
+    labels = [run.day_label(day, "{0.day} {0:%b}").split() for day in days]
     months: dict[str, int] = {}
     for _, month in labels:
         months[month] = months.get(month, 0) + 1

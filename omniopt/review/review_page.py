@@ -61,7 +61,9 @@ class ReviewPage:
         channel = widgets.dropdown("every channel", sorted(plan["channel"].unique()))
         offer = widgets.dropdown("every offer", sorted(plan["offer_id"].unique()))
         customer = widgets.text_field("part of a customer id")
-        days = widgets.range_of([(run.day_label(day, short=True), day) for day in range(first, last + 1)])
+        days = widgets.range_of(
+            [(run.day_label(day, "{0.day} {0:%b}"), day) for day in range(first, last + 1)]
+        )
         sums, heat, listed = widgets.page(), widgets.page(), widgets.page()
 
         def draw(*_: Any) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 import pandas as pd
 
 from omniopt.decisions import Plan, compare, optimize
-from omniopt.errors import BadInput, Fault, Faults, nearest
+from omniopt.errors import BadInput, Fault, Faults, Infeasible, nearest
 from omniopt.project import Project
 from omniopt.review import overrides
 from omniopt.review.data import FinishedRun
@@ -240,12 +240,22 @@ class WhatIf:
                 _joined(self.project.changes.get("locks"), held.locks),
             )
         before = self.before
-        after = self._solve(project)
+        try:
+            after = self._solve(project, before)
+        except Infeasible as error:
+            if not locks:
+                raise
+            held_fast = "A lock applies" if locks == 1 else f"{locks} locks apply"
+            raise Infeasible(
+                f"{error.reason.rstrip('.')}. {held_fast} too: taking one back may help."
+            ) from error
         words = self._words(changes, vetoes, locks, before, after)
         return Outcome(before, after, changes, vetoes, locks, compare(before, after), words)
 
-    def _solve(self, project: Project) -> Plan:
-        return optimize(project, gap=self.gap, time_limit=self.time_limit, scores=self._scores)
+    def _solve(self, project: Project, start: Plan | None = None) -> Plan:
+        return optimize(
+            project, gap=self.gap, time_limit=self.time_limit, warm_start=start, scores=self._scores
+        )
 
     def _scaled(self, project: Project, name: str, factor: float) -> Project:
         """Scale a limit's maximum; one read from a table, in a copy of that table for this limit alone."""
@@ -274,6 +284,8 @@ class WhatIf:
             if n
         ]
         delta = after.objective - before.objective
+        if abs(delta) <= 1e-9 * max(1.0, abs(before.objective)):
+            delta = 0.0  # rounding, no difference
         share = f" ({percent(abs(delta / before.objective))})" if before.objective else ""
         outcome = (
             f"{number(abs(delta))} {'more' if delta > 0 else 'less'}{share}" if delta else "no difference"

@@ -85,7 +85,7 @@ def row(*parts: Widget, align: str = "flex-end") -> Widget:
 
 def columns(narrow: Widget, wide: Widget) -> Widget:
     """Two columns, one below the other where the window is narrow."""
-    narrow.layout.flex, wide.layout.flex = "1 1 14rem", "4 1 26rem"
+    narrow.layout.flex, wide.layout.flex = "1 1 12rem", "6 1 26rem"
     for part in (narrow, wide):
         part.layout.min_width = "0"
     return row(narrow, wide, align="flex-start")
