@@ -16,8 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from omniopt.audit.allowed import Permission, ineligible, offer_valid, vetoed
 from omniopt.audit.inputs import Inputs, code
-from omniopt.audit.scope import Rows, Unchecked, World, matches
+from omniopt.audit.scope import Rows, Unchecked, World
 
 # What happened says something about delivery only where it is known; a contact merely `sent` does not.
 DELIVERED = ("delivered", "opened", "clicked", "responded", "rejected", "unsubscribed")
@@ -144,13 +145,9 @@ def build(inputs: Inputs, scores: pd.DataFrame | None) -> Candidates:
     day = np.append(_days(actions), 1)[action]
     rows = Rows(customer, offer, channel, action, day)
 
-    allowed = Permission(inputs, int(day.min()) if len(day) else 1, int(day.max()) if len(day) else 1)
-    fallback = _channel_column(world, "fallback")[channel]
-    usable = fallback >= 0
-    usable[usable] &= allowed.on(customer[usable], fallback[usable], day[usable])
-    fallback = np.where(usable, fallback, -1)
+    fallback = _fallback(inputs, rows)
     rate = _delivery(inputs, customer, channel)
-    undelivered = np.where(usable, 1.0 - rate, 0.0)
+    undelivered = np.where(fallback >= 0, 1.0 - rate, 0.0)
 
     own: dict[str, np.ndarray] = {}
     if tables.candidates is not None:
@@ -162,6 +159,53 @@ def build(inputs: Inputs, scores: pd.DataFrame | None) -> Candidates:
         own = _values(inputs, rows, fallback, rate, scores)
     nothing = np.zeros(len(rows), dtype=np.int64)
     return Candidates(rows, fallback, undelivered, own, np.zeros(len(rows)), nothing, [])
+
+
+def _fallback(inputs: Inputs, rows: Rows) -> np.ndarray:
+    """The fallback channel of each contact, where the customer may be contacted there, else -1."""
+    fallback = _channel_column(inputs.world, "fallback")[rows.channel]
+    index = np.flatnonzero(fallback >= 0)
+    if len(index):
+        there = rows.take(index)
+        there.channel = fallback[index]
+        allowed = Permission(inputs, int(there.day.min()), int(there.day.max()))
+        barred = ~allowed.on(there.customer, there.channel, there.day)
+        # A contact that eligibility drops on a channel may not come about there through failover either.
+        for _, dropped in ineligible(inputs, there)[0]:
+            barred |= dropped
+        fallback[index[barred]] = -1
+    return fallback
+
+
+def eliminate(inputs: Inputs, candidates: Candidates) -> list[str]:
+    """Set the reason for which each candidate falls out, if it does; the first that applies counts.
+
+    Returns
+    -------
+    list of str
+        The eligibility rules that could not be read; what they would drop stays.
+    """
+    rows, world = candidates.rows, inputs.world
+    if not len(rows):
+        return []
+
+    def drop(mask: np.ndarray, reason: str) -> None:
+        if reason not in candidates.reasons:
+            candidates.reasons.append(reason)
+        candidates.reason[mask & (candidates.reason == 0)] = 1 + candidates.reasons.index(reason)
+
+    allowed = Permission(inputs, int(rows.day.min()), int(rows.day.max()))
+    drop(~offer_valid(world, rows), "offer not valid on that date")
+    without = ~allowed.consent(rows.customer, rows.channel, rows.day)
+    for channel in np.unique(rows.channel[without]):
+        drop(without & (rows.channel == channel), f"no consent for {world.ids['channel'][channel]}")
+    drop(~allowed.zone(rows.customer, rows.channel), "no time zone")
+    drop(~allowed.weekday(rows.channel, rows.day), "outside the send days")
+    rules, unread = ineligible(inputs, rows)
+    for name, dropped in rules:
+        drop(dropped, name)
+    drop(vetoed(inputs, rows), "veto")
+    return unread
 
 
 def _codes(frame: pd.DataFrame, column: str, ids: pd.Index) -> np.ndarray:
@@ -253,146 +297,3 @@ def _values(
     cost = unit[rows.channel] + np.where(has, (1.0 - rate) * unit[fallback], 0.0)
     cost += response * _column(world.frames["offer"], "incentive_cost", 0.0)[rows.offer]
     return {"response": response, "value": response * money, "cost": cost}
-
-
-class Permission:
-    """Whether a customer may be contacted on a channel on a day: consent, time zone, days on which it sends.
-
-    Parameters
-    ----------
-    inputs : Inputs
-        The tables.
-    first, last : int
-        The days that will be asked about.
-    """
-
-    def __init__(self, inputs: Inputs, first: int, last: int) -> None:
-        self.world, self.first = inputs.world, first
-        channels = inputs.world.frames["channel"]
-
-        def flags(name: str) -> np.ndarray:
-            column = channels[name].fillna(False).to_numpy(dtype=bool) if name in channels else False
-            return np.append(np.zeros(len(channels), dtype=bool) | column, False)
-
-        hours = np.zeros(len(channels) + 1, dtype=bool)
-        for name in ("send_from", "send_to"):
-            if name in channels:
-                hours[:-1] |= channels[name].notna().to_numpy()
-        self.hours, self.needs_consent = hours, flags("requires_consent")
-        zones = inputs.world.frames["customer"].get("timezone")
-        self.has_zone = (
-            np.zeros(len(inputs.world.ids["customer"]) + 1, dtype=bool)
-            if zones is None
-            else np.append(
-                (zones.notna() & (zones.astype("str").str.strip() != "")).to_numpy(dtype=bool), False
-            )
-        )
-        days = channels["send_days"].fillna(127).to_numpy(dtype=np.int64) if "send_days" in channels else 127
-        self.send_days = np.append(np.zeros(len(channels), dtype=np.int64) + days, 127)
-        self.width = len(inputs.world.ids["channel"])
-        self._consents(inputs, first, last)
-
-    def _consents(self, inputs: Inputs, first: int, last: int) -> None:
-        """For each customer and channel with a granted consent, on which days one of them holds."""
-        span = last - first + 1
-        self.keys, self.granted = np.empty(0, dtype=np.int64), np.zeros((0, span), dtype=bool)
-        consents = inputs.tables.consents
-        if consents is None or not len(consents):
-            return
-        rows = consents[consents["granted"].fillna(False).to_numpy(dtype=bool)]
-        key = code(self.world.ids["customer"], rows["customer_id"]) * self.width
-        key += code(self.world.ids["channel"], rows["channel"])
-        begin, end = np.full(len(rows), first), np.full(len(rows), last)
-        if "valid_from" in rows:
-            begin = np.maximum(rows["valid_from"].fillna(first).to_numpy(dtype=np.int64), first)
-        if "valid_to" in rows:
-            end = np.minimum(rows["valid_to"].fillna(last).to_numpy(dtype=np.int64), last)
-        key, begin, end = key[begin <= end], begin[begin <= end], end[begin <= end]
-        self.keys, place = np.unique(key, return_inverse=True)
-        change = np.zeros((len(self.keys), span + 1), dtype=np.int32)
-        np.add.at(change, (place, begin - first), 1)
-        np.add.at(change, (place, end - first + 1), -1)
-        self.granted = np.cumsum(change, axis=1)[:, :span] > 0
-
-    def consent(self, customer: np.ndarray, channel: np.ndarray, day: np.ndarray) -> np.ndarray:
-        """Consent is there, or none is needed."""
-        wanted = customer * self.width + channel
-        held = np.zeros(len(customer), dtype=bool)
-        if len(self.keys):
-            at = np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)
-            held = (self.keys[at] == wanted) & self.granted[at, day - self.first]
-        return held | ~self.needs_consent[channel]
-
-    def zone(self, customer: np.ndarray, channel: np.ndarray) -> np.ndarray:
-        """The time zone is known, or the channel has no hours."""
-        return self.has_zone[customer] | ~self.hours[channel]
-
-    def weekday(self, channel: np.ndarray, day: np.ndarray) -> np.ndarray:
-        """The channel sends on that day of the week; days without a calendar have none."""
-        if self.world.start is None:
-            return np.ones(len(day), dtype=bool)
-        of_week = (day - 1 + self.world.start.weekday()) % 7
-        return (self.send_days[channel] >> of_week) & 1 == 1
-
-    def on(self, customer: np.ndarray, channel: np.ndarray, day: np.ndarray) -> np.ndarray:
-        """All three."""
-        return (
-            self.consent(customer, channel, day) & self.zone(customer, channel) & self.weekday(channel, day)
-        )
-
-
-def eliminate(inputs: Inputs, candidates: Candidates) -> None:
-    """Set the reason for which each candidate falls out, if it does; the first that applies counts.
-
-    Raises
-    ------
-    Unchecked
-        If an eligibility rule cannot be read; the candidates it would drop then stay.
-    """
-    rows, world = candidates.rows, inputs.world
-    allowed = Permission(inputs, int(rows.day.min()), int(rows.day.max())) if len(rows) else None
-    if allowed is None:
-        return
-
-    def drop(mask: np.ndarray, reason: str) -> None:
-        if reason not in candidates.reasons:
-            candidates.reasons.append(reason)
-        candidates.reason[mask & (candidates.reason == 0)] = 1 + candidates.reasons.index(reason)
-
-    drop(~_valid(world, rows), "offer not valid on that date")
-    without = ~allowed.consent(rows.customer, rows.channel, rows.day)
-    for channel in np.unique(rows.channel[without]):
-        drop(without & (rows.channel == channel), f"no consent for {world.ids['channel'][channel]}")
-    drop(~allowed.zone(rows.customer, rows.channel), "no time zone")
-    drop(~allowed.weekday(rows.channel, rows.day), "outside the send days")
-    unread = []
-    for rule in inputs.policy.get("eligibility") or []:
-        try:
-            if set(rule) != {"name", "drop"}:
-                raise Unchecked(
-                    f"rule '{rule.get('name')}': {', '.join(sorted(set(rule) - {'name', 'drop'}))}"
-                )
-            drop(matches(world, rows, rule["drop"]), str(rule["name"]))
-        except Unchecked as error:
-            unread.append(str(error))
-    if inputs.vetoes:
-        width = len(world.ids["action"])
-        pairs = pd.DataFrame(inputs.vetoes, columns=["customer", "action"])
-        customer, action = (
-            code(world.ids["customer"], pairs["customer"]),
-            code(world.ids["action"], pairs["action"]),
-        )
-        there = (customer >= 0) & (action >= 0)
-        drop(np.isin(rows.customer * width + rows.action, (customer * width + action)[there]), "veto")
-    if unread:
-        raise Unchecked("; ".join(unread))
-
-
-def _valid(world: World, rows: Rows) -> np.ndarray:
-    offers = world.frames["offer"]
-    valid = np.ones(len(rows), dtype=bool)
-    for name, before in (("valid_from", False), ("valid_to", True)):
-        if name in offers:
-            bound = np.append(offers[name].to_numpy(dtype=float, na_value=np.nan), np.nan)[rows.offer]
-            valid &= np.isnan(bound) | ((rows.day <= bound) if before else (rows.day >= bound))
-    return valid

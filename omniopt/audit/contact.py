@@ -290,8 +290,8 @@ def reached(
     Returns
     -------
     dict
-        ``used``: the largest count in a window with a chosen contact; ``slack``: the least room in one, not said where
-        there is none; ``at_cap``: how many customers have no room left in one.
+        ``used``: the largest count in a window with a chosen contact; ``slack``: the least room in one, not
+        said where there is none; ``at_cap``: how many customers have no room left in one.
     """
     told = tokens(inputs, candidates, np.flatnonzero(chosen), rule, past)
     seen = windows(told, rule)

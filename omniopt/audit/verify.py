@@ -165,10 +165,8 @@ class _Audit:
                 column="sense",
             )
         self.everything = everything = build(inputs, self._scores())
-        try:
-            eliminate(inputs, everything)
-        except Unchecked as error:
-            faults.add(f"an eligibility rule could not be checked: {error}")
+        for unread in eliminate(inputs, everything):
+            faults.add(unread)
         self.kept = np.flatnonzero(everything.reason == 0)
         self.candidates = everything.take(self.kept)
         self.candidates.objective = limits.values_of(inputs.world, self.candidates, self.expression)
@@ -253,13 +251,14 @@ class _Audit:
 
     def _check_contact(self, faults: Faults) -> str:
         rules = self._rules("contact", faults)
-        items = np.flatnonzero(self.chosen)
         for rule in rules:
             name = str(rule["name"])
             try:
                 read_rule = contact.read_contact(self.inputs, rule)
                 self._caps_known(read_rule)
-                state = contact.reached(self.inputs, self.candidates, self.chosen, read_rule, self.past, faults)
+                state = contact.reached(
+                    self.inputs, self.candidates, self.chosen, read_rule, self.past, faults
+                )
             except Unchecked as error:
                 faults.add(f"the rule could not be checked: {error}", rule=name)
                 self._tick(name)

@@ -102,12 +102,19 @@ def _history(rng: np.random.Generator, customers: list[str], days: int) -> pd.Da
     outcomes = ["sent", "delivered", "bounced", "opened", "responded", "rejected"]
     for _ in range(int(rng.integers(0, 60))):
         day = int(rng.integers(-25, days + 1))
-        key = (rng.choice(customers), rng.choice(["card", "fund", "loan"]), rng.choice(["email", "sms", "app", "call"]), day)
+        key = (
+            rng.choice(customers),
+            rng.choice(["card", "fund", "loan"]),
+            rng.choice(["email", "sms", "app", "call"]),
+            day,
+        )
         planned = day > 0
         rows[key] = (_date(day), None if planned else rng.choice(outcomes), planned)
     frame = pd.DataFrame([(*key[:3], *rest) for key, rest in rows.items()])
-    return frame.set_axis(["customer_id", "offer_id", "channel", "date", "outcome", "planned"], axis=1) if len(frame) else (
-        pd.DataFrame(columns=["customer_id", "offer_id", "channel", "date", "outcome", "planned"])
+    return (
+        frame.set_axis(["customer_id", "offer_id", "channel", "date", "outcome", "planned"], axis=1)
+        if len(frame)
+        else (pd.DataFrame(columns=["customer_id", "offer_id", "channel", "date", "outcome", "planned"]))
     )
 
 
@@ -154,6 +161,7 @@ def _capacity(rng: np.random.Generator, days: int, tables: dict[str, pd.DataFram
 
 def policy(rng: np.random.Generator, n: int, named: bool) -> dict[str, Any]:
     """A random policy without minimums that might be out of reach."""
+
     def some(rules: list[dict], most: int) -> list[dict]:
         picked = rng.permutation(len(rules))[: int(rng.integers(0, most + 1))]
         return [rules[k] for k in sorted(picked)]
@@ -184,8 +192,19 @@ def policy(rng: np.random.Generator, n: int, named: bool) -> dict[str, Any]:
     ]
     conflicts = [
         {"name": "calls apart", "first": {"channel": "call"}, "then": {"channel": "call"}, "days": 9},
-        {"name": "card then loan", "first": {"offer": "card"}, "then": {"offer": "loan"}, "days": int(rng.integers(1, 9))},
-        {"name": "never both", "first": {"offer": "loan"}, "then": {"offer": "fund"}, "days": 6, "either_order": True},
+        {
+            "name": "card then loan",
+            "first": {"offer": "card"},
+            "then": {"offer": "loan"},
+            "days": int(rng.integers(1, 9)),
+        },
+        {
+            "name": "never both",
+            "first": {"offer": "loan"},
+            "then": {"offer": "fund"},
+            "days": 6,
+            "either_order": True,
+        },
         {"name": "texts", "first": {"channel": "sms"}, "then": {"offer.tags": "q"}, "days": 3},
     ]
     eligibility = [
@@ -196,7 +215,9 @@ def policy(rng: np.random.Generator, n: int, named: bool) -> dict[str, Any]:
     ]
     if named:
         limits.append({"name": "effort", "measure": "effort", "where": {"action.wave": "second"}, "max": 9})
-        eligibility.append({"name": "not first", "drop": {"action.wave": "first", "customer.region": {"not_in": ["n"]}}})
+        eligibility.append(
+            {"name": "not first", "drop": {"action.wave": "first", "customer.region": {"not_in": ["n"]}}}
+        )
     objective = ["value - cost", "value", {"maximise": "value - 0.5 * cost"}][int(rng.integers(0, 3))]
     return {
         "objective": objective,
