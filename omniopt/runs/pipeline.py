@@ -304,6 +304,8 @@ def _kernel() -> Iterator[Any]:
         spec = Path(home, "kernels", "python3")
         spec.mkdir(parents=True)
         command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        # Interrupted on their way out, kernels would say so; what goes wrong in them the notebooks tell.
+        command += ["--IPKernelApp.log_level=CRITICAL"]
         described = {"argv": command, "display_name": "Python 3", "language": "python", "env": own}
         (spec / "kernel.json").write_text(json.dumps(described), encoding="utf-8")
         changed = {

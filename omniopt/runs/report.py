@@ -68,7 +68,7 @@ class Result:
             value = self.run.project.date_of(int(value))
         if isinstance(value, int):
             return f"day {value}"
-        return f"{pd.Timestamp(value):%-d %b}"
+        return f"{pd.Timestamp(value):%-d\u00a0%b}"
 
     def offer(self, offer_id: str) -> str:
         """An offer's name, where the project gives one, with its id."""
@@ -107,7 +107,7 @@ def title(result: Result) -> Fragment:
     if horizon:
         first = pd.Timestamp(horizon["start"])
         last = first + pd.Timedelta(days=horizon["days"] - 1)
-        days = f"{first:%-d %B %Y} to {last:%-d %B %Y}, {horizon['days']} days"
+        days = f"for {first:%-d %B %Y} to {last:%-d %B %Y}, {horizon['days']} days"
     rehearsal = (
         paragraph("A rehearsal: no lists for execution were written.", "bad")
         if manifest["report_only"]
@@ -116,7 +116,7 @@ def title(result: Result) -> Fragment:
     started = f"{pd.Timestamp(manifest['started']):%-d %B %Y, %H:%M} UTC"
     return Fragment(
         f"<h1>{text(manifest['project'])}</h1>"
-        f'<p class="meta">Planned for {text(days)}</p>'
+        f'<p class="meta">Planned {text(days)}</p>'
         f'<p class="meta">Run {text(manifest["run_id"])}, made on {text(started)}</p>{rehearsal}'
     )
 
