@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from omniopt.errors import BadInput
-from omniopt.project import Project, read_yaml
+from omniopt.project import CONTACT_KEYS, LIMIT_KEYS, Project, read_yaml
+from omniopt.rules.policy import Contact, Limit
 
 ACTIONS = pd.DataFrame({"action_id": ["a", "b"], "offer_id": ["o", "p"], "channel": ["email", "sms"]})
 CANDIDATES = pd.DataFrame(
@@ -145,6 +146,11 @@ def test_changes_by_a_misspelt_name() -> None:
     assert "'maxx'" in text and "Did you mean 'max'?" in text
     assert "'name'" in faults_of(project().with_limit, "budget", name="other")
     assert "'presure'" in faults_of(project().with_contact, "presure", max=1)
+
+
+def test_every_key_of_a_rule_can_be_changed() -> None:
+    assert set(Limit.model_fields) - {"name"} <= set(LIMIT_KEYS)
+    assert set(Contact.model_fields) - {"name"} <= set(CONTACT_KEYS)
 
 
 def test_changes_to_a_policy_that_has_no_rules() -> None:

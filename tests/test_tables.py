@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import gzip
 import hashlib
+import re
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omniopt.errors import Faults
-from omniopt.tables import Source, Tables, read_table, read_tables, sha256_of
+from omniopt.tables import CONTRACT, Source, Tables, read_table, read_tables, sha256_of
 
 LISTS = pd.ArrowDtype(pa.list_(pa.string()))
 START = datetime.date(2026, 11, 23)
@@ -354,3 +355,21 @@ def test_rows_keep_their_order() -> None:
     assert read_.candidates is not None
     assert read_.candidates["action_id"].tolist() == ["b", "a"]
     assert read_.candidates.index.tolist() == [0, 1]
+
+
+def test_the_examples_of_the_documentation_are_a_project(checkout: Path, tmp_path: Path) -> None:
+    text = (checkout / "docs" / "tables.md").read_text(encoding="utf-8")
+    sections = dict(re.findall(r"^## ([\w ]+)\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL))
+    sources: dict[str, Source] = {}
+    for name in [*CONTRACT, "Further tables"]:
+        example = re.search(r"```csv\n(.*?)```", sections[name], re.DOTALL)
+        assert example is not None, name
+        (tmp_path / f"{name}.csv").write_text(example[1], encoding="utf-8")
+        sources["capacity" if name == "Further tables" else name] = tmp_path / f"{name}.csv"
+        spec = CONTRACT.get(name)
+        for column in spec.columns if spec else ():
+            assert re.search(rf"^\|[^|]*\b{column}\b", sections[name], re.MULTILINE), f"{name}: {column}"
+    faults = Faults()
+    read_ = read_tables(sources, START, 28, {"action.products": ";"}, faults)
+    assert not list(faults)
+    assert read_.history is not None and read_.history["date"].tolist() == [-51, -21, 5]

@@ -107,6 +107,7 @@ CONTRACT: dict[str, TableSpec] = {
             "send_from": Column("time"),
             "send_to": Column("time"),
             "send_days": Column("days", default=127),
+            "response_index": Column("number"),
         },
         links={"fallback": "channels"},
     ),
