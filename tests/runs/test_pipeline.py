@@ -262,3 +262,32 @@ def test_running_by_hand_needs_no_pipeline(small: Path, tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "draft 3"
     assert Project.load(small).spec.name == "small & tidy"
+
+
+@pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])
+def test_a_stopped_command_leaves_no_run_folder_and_no_kernel(
+    small: Path, tmp_path: Path, sent: signal.Signals, status: int
+) -> None:
+    code = "import os, time\nopen('started', 'w').write(str(os.getpid()))\ntime.sleep(60)"
+    write_notebooks(small, **{"02_scores": code})
+    command = [sys.executable, "-m", "omniopt", "run", str(small), "--reports", str(tmp_path / "reports")]
+    environment = os.environ | {"PYTHONPATH": str(Path(pipeline.__file__).parents[2])}
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    until = time.monotonic() + 60
+    while not (started := list(tmp_path.glob("reports/.*.running/started"))) or not started[0].stat().st_size:
+        assert time.monotonic() < until and process.poll() is None, (
+            "the run never came to its second notebook"
+        )
+        time.sleep(0.1)
+    kernel = int(started[0].read_text())
+    process.send_signal(sent)
+    said = process.communicate(timeout=30)[1]
+    assert process.returncode == status and "Traceback" not in said
+    assert runs_in(tmp_path / "reports") == []
+    if sent == signal.SIGINT:
+        [kept] = (tmp_path / "reports" / "failed").iterdir()
+        assert json.loads((kept / "manifest.json").read_text())["status"] == "interrupted"
+    until = time.monotonic() + 10
+    while Path(f"/proc/{kernel}").exists() and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not Path(f"/proc/{kernel}").exists()
