@@ -11,9 +11,9 @@ import pandas as pd
 
 from omniopt.decisions import kernels
 from omniopt.decisions.certificate import gap_of, peak_memory_mb, rule_entries, status_of, versions
+from omniopt.decisions.dual import Dual, forced
 from omniopt.decisions.plan import Plan, alternatives_frame, contact_frame, dropped_frame
 from omniopt.decisions.problem import Problem, build_problem
-from omniopt.decisions.relax import Dual, forced
 from omniopt.decisions.restrict import Progress, Search, search
 from omniopt.errors import Faults
 from omniopt.project import Project

@@ -1,12 +1,4 @@
-"""The LP relaxation, its prices, and the bound that any prices prove.
-
-For prices λ of the coupling rows (signs by sense)
-
-    L(λ) = Σ_k λ_k b_k + Σ_units max { Σ_j (v_j - Σ_k λ_k a_kj) x_j : x keeps the unit's rows }
-
-is never below the best plan (Lagrangian duality; Geoffrion, 1974), and with the LP's own prices
-never above the LP's value, since each unit is solved in whole numbers.
-"""
+"""The LP relaxation: its prices tell what each limit is worth, its values where to look for a plan."""
 
 from __future__ import annotations
 
@@ -14,20 +6,20 @@ import math
 import time
 from dataclasses import dataclass
 
+import highspy
 import numpy as np
-from scipy import sparse
-from scipy.optimize import linprog, minimize
 
 from omniopt.decisions import kernels
+from omniopt.decisions.dual import all_margins, prove, rough_prices
 from omniopt.decisions.model import Model
 from omniopt.decisions.problem import Problem
 from omniopt.errors import Infeasible
 
 SIFT_FROM = 5_000  # candidates from which the LP is sifted
-SAMPLE = 300  # units that rough prices are made from
 SIFTED = 1e-7  # relative distance of bound and LP at which a sifting ends
+PRIMAL = 4  # HiGHS's number for the primal simplex
 DUAL_TOLERANCE = 1e-7  # HiGHS's own: below it, a reduced cost is nothing
-CLOSEST = 10  # candidates per unit that the first LP of a sifting holds besides the best set
+CLOSEST = 5  # candidates per unit that the first LP of a sifting holds besides the best set
 
 
 @dataclass(frozen=True)
@@ -44,29 +36,6 @@ class Relaxation:
 
     values: np.ndarray
     prices: np.ndarray
-
-
-@dataclass(frozen=True)
-class Dual:
-    """What prices prove, and what each unit would do at them.
-
-    Attributes
-    ----------
-    bound : float
-        L(λ) with the rounding error of its own computation added.
-    worth : ndarray of float64, shape (n,)
-        Objective less prices times use.
-    value : ndarray of float64, shape (u,)
-        Each unit's best total worth.
-    chosen : ndarray of bool, shape (n,)
-        The units' best sets.
-    """
-
-    prices: np.ndarray
-    bound: float
-    worth: np.ndarray
-    value: np.ndarray
-    chosen: np.ndarray
 
 
 def relax(
@@ -98,24 +67,66 @@ def relax(
     TimeoutError
         If the time limit is reached.
     """
-    deadline = None if time_limit is None else time.monotonic() + time_limit
+    deadline = math.inf if time_limit is None else time.monotonic() + time_limit
     active = np.ones(len(model.objective), bool)
     if model.n > SIFT_FROM:
         active[: model.n] = _promising(problem, index, rough_prices(problem, index))
+    program = _LinearProgram(model, np.flatnonzero(active))
     while True:
-        left = None if deadline is None else max(deadline - time.monotonic(), 0.1)
-        solved = _linear_program(model, np.flatnonzero(active), left)
+        solved = program.solve(deadline - time.monotonic())
         if solved is None and active.all():
             raise Infeasible("the rules cannot all be kept, not even by fractions of contacts")
         if solved is None:
             active[:] = True
+            program = _LinearProgram(model, np.flatnonzero(active))
             continue
-        values, marginal = solved
-        reduced = model.objective - model.matrix.T @ marginal
+        values, duals = solved
+        reduced = model.objective - model.matrix.T @ duals
         missing = ~active & (reduced > DUAL_TOLERANCE * np.maximum(1.0, np.abs(model.objective)))
-        if not missing.any() or _close(problem, index, model, values, marginal[: model.k]):
-            return Relaxation(values, marginal[: model.k])
+        if not missing.any() or _close(problem, index, model, values, duals[: model.k]):
+            return Relaxation(values, duals[: model.k])
+        program.add(np.flatnonzero(missing))
         active |= missing
+
+
+class _LinearProgram:
+    """The LP over some of the model's columns, kept in HiGHS so that more can join it cheaply."""
+
+    def __init__(self, model: Model, columns: np.ndarray) -> None:
+        self.model, self.matrix = model, model.matrix.tocsc()
+        self.columns = np.zeros(0, np.int64)
+        self.highs = highspy.Highs()
+        for option, value in (("output_flag", False), ("threads", 1), ("solver", "simplex")):
+            self.highs.setOptionValue(option, value)
+        rows = self.matrix.shape[0]
+        none = np.zeros(0, np.int32)
+        self.highs.addRows(rows, model.lo, model.hi, 0, np.zeros(rows, np.int32), none, np.zeros(0))
+        self.add(columns)
+
+    def add(self, columns: np.ndarray) -> None:
+        """Let more columns in; the solution so far stays where the next solve begins."""
+        part = self.matrix[:, columns]
+        cost, lower, upper = (v[columns] for v in (-self.model.objective, self.model.lower, self.model.upper))
+        start, index = part.indptr[:-1].astype(np.int32), part.indices.astype(np.int32)
+        self.highs.addCols(len(columns), cost, lower, upper, part.nnz, start, index, part.data)
+        if len(self.columns):  # a solution stays feasible when columns join
+            self.highs.setOptionValue("simplex_strategy", PRIMAL)
+        self.columns = np.concatenate([self.columns, columns])
+
+    def solve(self, seconds: float) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return (values of all columns, dual of every row), None if infeasible."""
+        if math.isfinite(seconds):
+            self.highs.setOptionValue("time_limit", self.highs.getRunTime() + max(seconds, 0.01))
+        self.highs.run()
+        status = self.highs.getModelStatus()
+        if status in (highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kUnboundedOrInfeasible):
+            return None  # binaries are bounded, so nothing is unbounded
+        if status != highspy.HighsModelStatus.kOptimal:
+            raise TimeoutError("the relaxation was not solved in time")
+        solution = self.highs.getSolution()
+        values = np.zeros(len(self.model.objective))
+        values[self.columns] = solution.col_value
+        return values, -np.array(solution.row_dual)
 
 
 def _close(
@@ -124,34 +135,6 @@ def _close(
     """Whether the prices already prove nearly the value of the candidates solved for."""
     bound = prove(problem, index, prices).bound
     return bound - float(model.objective @ values) <= SIFTED * max(1.0, abs(bound))
-
-
-def rough_prices(problem: Problem, index: kernels.UnitIndex) -> np.ndarray:
-    """Lower the bound over a sample of the units, far enough to tell who is in the running.
-
-    Quasi-Newton steps on a function with kinks end somewhere near its lowest point, which is
-    all that is asked for here.
-    """
-    coupling = problem.coupling
-    unit = np.repeat(np.arange(len(index.unit_start) - 1), np.diff(index.unit_start))
-    step = max(1, (len(index.unit_start) - 1) // SAMPLE)
-    marks = np.where(unit % step == 0, forced(problem), -1).astype(np.int8)
-    bounds = [(None if np.isfinite(lo) else 0.0, None if np.isfinite(hi) else 0.0)
-              for lo, hi in zip(coupling.lo, coupling.hi, strict=True)]  # fmt: skip
-
-    def bound(prices: np.ndarray) -> tuple[float, np.ndarray]:
-        side = np.where(prices > 0, coupling.hi, coupling.lo)
-        side = np.where(np.isfinite(side), side, np.where(np.isfinite(coupling.hi), coupling.hi, coupling.lo))
-        worth = problem.objective - problem.matrix.T @ prices
-        value, chosen, _ = _best_sets(index, worth, marks)
-        return float(prices @ side + step * value.sum()), side - step * (
-            problem.matrix @ chosen.astype(np.float64)
-        )
-
-    start = np.zeros(len(coupling))
-    if not len(start):
-        return start
-    return minimize(bound, start, jac=True, bounds=bounds, method="L-BFGS-B", options={"maxiter": 50}).x
 
 
 def _promising(problem: Problem, index: kernels.UnitIndex, prices: np.ndarray) -> np.ndarray:
@@ -167,101 +150,3 @@ def _promising(problem: Problem, index: kernels.UnitIndex, prices: np.ndarray) -
     keep = dual.chosen | (rank < CLOSEST)
     keep[problem.locked] = True
     return keep
-
-
-def _linear_program(
-    model: Model, columns: np.ndarray, time_limit: float | None
-) -> tuple[np.ndarray, np.ndarray] | None:
-    """Solve the LP over some columns: (values of all columns, dual of every row), None if infeasible."""
-    above, below = np.isfinite(model.hi), np.isfinite(model.lo)
-    matrix = model.matrix[:, columns]
-    rows = sparse.csr_array(sparse.vstack([matrix[above], -matrix[below]]))
-    options = {} if time_limit is None else {"time_limit": time_limit}
-    result = linprog(
-        -model.objective[columns], A_ub=rows, b_ub=np.concatenate([model.hi[above], -model.lo[below]]),
-        bounds=np.stack([model.lower, model.upper], axis=1)[columns], method="highs-ds", options=options,
-    )  # fmt: skip
-    if result.status == 2:
-        return None
-    if result.status != 0:
-        raise TimeoutError("the relaxation was not solved in time")
-    marginal = np.zeros(len(model.hi))
-    marginal[above] -= result.ineqlin.marginals[: above.sum()]
-    marginal[below] += result.ineqlin.marginals[above.sum() :]
-    values = np.zeros(len(model.objective))
-    values[columns] = result.x
-    return values, marginal
-
-
-def all_margins(problem: Problem, index: kernels.UnitIndex, dual: Dual) -> np.ndarray:
-    """Return what each unit loses if a candidate's fate is turned round, float64 of shape (n,)."""
-    return kernels.margins(
-        index.unit_start, dual.worth, forced(problem), dual.value, dual.chosen, np.ones(len(problem), bool),
-        index.start, index.row, index.slot, index.cap, index.guide, index.slots,
-    )  # fmt: skip
-
-
-def _best_sets(
-    index: kernels.UnitIndex, worth: np.ndarray, marks: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    return kernels.best_sets(
-        index.unit_start,
-        worth,
-        marks,
-        index.start,
-        index.row,
-        index.slot,
-        index.cap,
-        index.guide,
-        index.slots,
-    )
-
-
-def prove(problem: Problem, index: kernels.UnitIndex, prices: np.ndarray) -> Dual:
-    """Compute the bound that prices prove, with every unit solved exactly.
-
-    Parameters
-    ----------
-    problem : Problem
-    index : UnitIndex
-    prices : ndarray of float64, shape (k,)
-        Any numbers; a price whose side has no bound is taken as 0.
-
-    Returns
-    -------
-    Dual
-    """
-    coupling = problem.coupling
-    side = np.where(prices > 0, coupling.hi, coupling.lo)
-    prices = np.where(np.isfinite(side), prices, 0.0)
-    side = np.where(np.isfinite(side), side, 0.0)
-    worth = problem.objective - problem.matrix.T @ prices
-    value, chosen, _ = _best_sets(index, worth, forced(problem))
-    total = math.fsum([*(prices * side), *value])
-    return Dual(prices, total + rounding(problem, index, prices, side, chosen), worth, value, chosen)
-
-
-def forced(problem: Problem) -> np.ndarray:
-    """Return +1 for locked candidates and 0 for the others, int8."""
-    marks = np.zeros(len(problem), np.int8)
-    marks[problem.locked] = 1
-    return marks
-
-
-def rounding(
-    problem: Problem, index: kernels.UnitIndex, prices: np.ndarray, side: np.ndarray, chosen: np.ndarray
-) -> float:
-    """Bound the rounding error of L(λ), whose last and only long sum is exact.
-
-    Each worth is a sum of at most ``depth`` products and each unit's total one of a few worths;
-    the units' search may stop 1e-12 below the optimum.
-    """
-    size = np.abs(problem.objective) + np.abs(problem.matrix).T @ np.abs(prices)
-    if not len(size):
-        return 0.0
-    contacts = int(np.add.reduceat(chosen.astype(np.int64), index.unit_start[:-1]).max()) + 1
-    terms = float(
-        np.maximum.reduceat(size, index.unit_start[:-1]).sum() * contacts + np.abs(prices * side).sum()
-    )
-    depth = int(np.diff(problem.matrix.tocsc().indptr).max(initial=0)) + 64
-    return terms * (depth * np.finfo(np.float64).eps + 2e-12)

@@ -19,9 +19,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from omniopt.decisions import exact, kernels
+from omniopt.decisions.dual import Dual, all_margins, prove
 from omniopt.decisions.model import Model, state_model
 from omniopt.decisions.problem import Problem, keeps_rules
-from omniopt.decisions.relax import Dual, Relaxation, all_margins, prove, relax
+from omniopt.decisions.relax import Relaxation, relax
 from omniopt.errors import Infeasible, StoppedWithoutPlan
 
 WHOLE = 1_000  # candidates up to which everything goes to the exact solver at once

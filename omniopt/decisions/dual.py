@@ -1,0 +1,147 @@
+"""The bound that prices prove, and rough prices to begin with.
+
+For prices λ of the coupling rows (signs by sense)
+
+    L(λ) = Σ_k λ_k b_k + Σ_units max { Σ_j (v_j - Σ_k λ_k a_kj) x_j : x keeps the unit's rows }
+
+is never below the best plan (Lagrangian duality; Geoffrion, 1974), and with the LP's own prices
+never above the LP's value, since each unit is solved in whole numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize
+
+from omniopt.decisions import kernels
+from omniopt.decisions.problem import Problem
+
+SAMPLE = 300  # units that rough prices are made from
+
+
+@dataclass(frozen=True)
+class Dual:
+    """What prices prove, and what each unit would do at them.
+
+    Attributes
+    ----------
+    bound : float
+        L(λ) with the rounding error of its own computation added.
+    worth : ndarray of float64, shape (n,)
+        Objective less prices times use.
+    value : ndarray of float64, shape (u,)
+        Each unit's best total worth.
+    chosen : ndarray of bool, shape (n,)
+        The units' best sets.
+    """
+
+    prices: np.ndarray
+    bound: float
+    worth: np.ndarray
+    value: np.ndarray
+    chosen: np.ndarray
+
+
+def all_margins(problem: Problem, index: kernels.UnitIndex, dual: Dual) -> np.ndarray:
+    """Return what each unit loses if a candidate's fate is turned round, float64 of shape (n,)."""
+    return kernels.margins(
+        index.unit_start, dual.worth, forced(problem), dual.value, dual.chosen, np.ones(len(problem), bool),
+        index.start, index.row, index.slot, index.cap, index.guide, index.slots,
+    )  # fmt: skip
+
+
+def _best_sets(
+    index: kernels.UnitIndex, worth: np.ndarray, marks: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return kernels.best_sets(
+        index.unit_start,
+        worth,
+        marks,
+        index.start,
+        index.row,
+        index.slot,
+        index.cap,
+        index.guide,
+        index.slots,
+    )
+
+
+def prove(problem: Problem, index: kernels.UnitIndex, prices: np.ndarray) -> Dual:
+    """Compute the bound that prices prove, with every unit solved exactly.
+
+    Parameters
+    ----------
+    problem : Problem
+    index : UnitIndex
+    prices : ndarray of float64, shape (k,)
+        Any numbers; a price whose side has no bound is taken as 0.
+
+    Returns
+    -------
+    Dual
+    """
+    coupling = problem.coupling
+    side = np.where(prices > 0, coupling.hi, coupling.lo)
+    prices = np.where(np.isfinite(side), prices, 0.0)
+    side = np.where(np.isfinite(side), side, 0.0)
+    worth = problem.objective - problem.matrix.T @ prices
+    value, chosen, _ = _best_sets(index, worth, forced(problem))
+    total = math.fsum([*(prices * side), *value])
+    return Dual(prices, total + rounding(problem, index, prices, side, chosen), worth, value, chosen)
+
+
+def forced(problem: Problem) -> np.ndarray:
+    """Return +1 for locked candidates and 0 for the others, int8."""
+    marks = np.zeros(len(problem), np.int8)
+    marks[problem.locked] = 1
+    return marks
+
+
+def rounding(
+    problem: Problem, index: kernels.UnitIndex, prices: np.ndarray, side: np.ndarray, chosen: np.ndarray
+) -> float:
+    """Bound the rounding error of L(λ), whose last and only long sum is exact.
+
+    Each worth is a sum of at most ``depth`` products and each unit's total one of a few worths;
+    the units' search may stop 1e-12 below the optimum.
+    """
+    size = np.abs(problem.objective) + np.abs(problem.matrix).T @ np.abs(prices)
+    if not len(size):
+        return 0.0
+    contacts = int(np.add.reduceat(chosen.astype(np.int64), index.unit_start[:-1]).max()) + 1
+    terms = float(
+        np.maximum.reduceat(size, index.unit_start[:-1]).sum() * contacts + np.abs(prices * side).sum()
+    )
+    depth = int(np.diff(problem.matrix.tocsc().indptr).max(initial=0)) + 64
+    return terms * (depth * np.finfo(np.float64).eps + 2e-12)
+
+
+def rough_prices(problem: Problem, index: kernels.UnitIndex) -> np.ndarray:
+    """Lower the bound over a sample of the units, far enough to tell who is in the running.
+
+    Quasi-Newton steps on a function with kinks end somewhere near its lowest point, which is
+    all that is asked for here.
+    """
+    coupling = problem.coupling
+    unit = np.repeat(np.arange(len(index.unit_start) - 1), np.diff(index.unit_start))
+    step = max(1, (len(index.unit_start) - 1) // SAMPLE)
+    marks = np.where(unit % step == 0, forced(problem), -1).astype(np.int8)
+    bounds = [(None if np.isfinite(lo) else 0.0, None if np.isfinite(hi) else 0.0)
+              for lo, hi in zip(coupling.lo, coupling.hi, strict=True)]  # fmt: skip
+
+    def bound(prices: np.ndarray) -> tuple[float, np.ndarray]:
+        side = np.where(prices > 0, coupling.hi, coupling.lo)
+        side = np.where(np.isfinite(side), side, np.where(np.isfinite(coupling.hi), coupling.hi, coupling.lo))
+        worth = problem.objective - problem.matrix.T @ prices
+        value, chosen, _ = _best_sets(index, worth, marks)
+        return float(prices @ side + step * value.sum()), side - step * (
+            problem.matrix @ chosen.astype(np.float64)
+        )
+
+    start = np.zeros(len(coupling))
+    if not len(start):
+        return start
+    return minimize(bound, start, jac=True, bounds=bounds, method="L-BFGS-B", options={"maxiter": 50}).x
