@@ -56,7 +56,8 @@ class Fault:
         if self.hint:
             text = f"{_sentence(text)} {self.hint[:1].upper()}{self.hint[1:]}"
         text = _sentence(text)
-        return " ".join(text.split())
+        # A message may quote what stood in a file: it stays one line, and sends nothing to the terminal.
+        return "".join(letter if letter.isprintable() else "�" for letter in " ".join(text.split()))
 
 
 class OmnioptError(Exception):

@@ -127,6 +127,9 @@ TABLES: dict[str, Break] = {
     "no days": table("omniopt.yaml", "days: 7", "days: 0", "horizon.days", "'0'"),
     "start is a number": table("omniopt.yaml", "2026-11-23", "20261123", "horizon.start", "2026-11-23"),
     "start is no date": table("omniopt.yaml", "2026-11-23", "2026-02-30", "omniopt.yaml"),
+    "table called as a file of the project": table(
+        "omniopt.yaml", "  capacity: capacity.csv", "  policy: capacity.csv", "'policy'", "otherwise"
+    ),
     "table is a list": table("omniopt.yaml", "offers.csv", "[offers.csv]", "tables.offers", "a list"),
     "table without sql": table(
         "omniopt.yaml", "customers.csv", "{url: 'sqlite:///a.db'}", "tables.customers", "'sql'", "missing"

@@ -38,6 +38,7 @@ def test_a_fault_is_one_line_with_place_and_remedy() -> None:
             "column csot: unknown. Did you mean 'cost'?",
         ),
         (Fault("two\nlines"), "two lines."),
+        (Fault("'\x1b[31mred\x07' is odd"), "'�[31mred�' is odd."),
         (Fault("wrong", row=0), "row 0: wrong."),
     ],
 )

@@ -238,6 +238,28 @@ def test_a_duplicate_key_names_both_rows() -> None:
     assert "row 3" in faults[0] and "'1, a' stands in row 1 already" in faults[0]
 
 
+def test_keys_that_are_empty_or_lack_a_column_are_told_as_that_alone() -> None:
+    _, faults = tables(actions=ACTIONS, candidates=CANDIDATES.assign(customer_id=[None, None], action_id="a"))
+    assert len(faults) == 2 and all("column customer_id: the cell is empty" in fault for fault in faults)
+    scores = pd.DataFrame({"customer_id": ["1", "1"], "offer_id": "o", "p_response": 0.1})
+    _, faults = tables(actions=ACTIONS, candidates=CANDIDATES, scores=scores)
+    assert len(faults) == 1 and "column channel: the column is missing" in faults[0]
+
+
+def test_consents_without_purposes_have_a_shorter_key() -> None:
+    consents = pd.DataFrame({"customer_id": ["1", "1"], "channel": ["c", "c"], "granted": True})
+    _, faults = tables(actions=ACTIONS, candidates=CANDIDATES, consents=consents)
+    assert len(faults) == 1 and "customer_id and channel '1, c' stands in row 1" in faults[0]
+    assert (
+        tables(actions=ACTIONS, candidates=CANDIDATES, consents=consents.assign(purpose=["a", "b"]))[1] == []
+    )
+
+
+def test_long_cells_are_cut() -> None:
+    _, faults = tables(actions=ACTIONS, candidates=CANDIDATES.assign(cost="x" * 10_000))
+    assert all(len(fault) < 300 for fault in faults)
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xyz")), min_size=1, max_size=9))
 def test_keys_of_two_columns_clash_exactly_when_both_do(pairs: list[tuple[str, str]]) -> None:

@@ -70,6 +70,17 @@ class ProjectFile(BaseModel):
     multi_valued: dict[str, str] = {}
     policy: Policy
 
+    @field_validator("tables")
+    @classmethod
+    def _names_of_inputs(cls, tables: dict[str, Any]) -> dict[str, Any]:
+        # The results list what went in under these names.
+        for name in ("project", "policy"):
+            if name in tables:
+                raise ValueError(
+                    f"call the table '{name}' otherwise: the name stands for a file of the project"
+                )
+        return tables
+
 
 _HINT = "Write keys such as objective: and limits:"
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from omniopt.errors import Faults, nearest
 from omniopt.tables.contract import CONTRACT, spec_of
-from omniopt.tables.convert import CELL_LIMIT, Days
+from omniopt.tables.convert import CELL_LIMIT, Days, shortened
 
 #: The prefix of an attribute in a rule, and the table it comes from.
 PREFIXES = {"customer": "customers", "offer": "offers", "channel": "channels", "action": "actions"}
@@ -61,21 +61,24 @@ def check_presence(names: Iterable[str], faults: Faults, file: str | None = None
 
 def check_keys(name: str, frame: pd.DataFrame, file: str | None, faults: Faults) -> None:
     """Fault rows whose key stands in an earlier row; both row numbers are named."""
-    key = [column for column in spec_of(name).key if column in frame]
-    if not key or len(frame) < 2:
+    spec = spec_of(name)
+    key = [column for column in spec.key if column in frame]
+    # Without one of its columns a key says nothing; that the column is missing was said already.
+    if not key or any(spec.columns[column].required for column in spec.key if column not in frame):
         return
-    codes = np.zeros(len(frame), np.int64)
+    codes, whole = np.zeros(len(frame), np.int64), np.ones(len(frame), bool)
     for column in key:
         part, values = pd.factorize(frame[column])
+        whole &= part >= 0
         # Codes stay small: they are made dense again before the next column multiplies them.
         codes = pd.factorize(codes * (len(values) + 1) + part)[0].astype(np.int64)
-    rows = np.flatnonzero(pd.Series(codes).duplicated().to_numpy())
+    rows = np.flatnonzero(pd.Series(codes).duplicated().to_numpy() & whole)
     if not len(rows):
         return
     first = pd.Series(np.arange(len(codes))).groupby(codes).transform("min").to_numpy()
     what = " and ".join(key)
     for row in rows[:CELL_LIMIT]:
-        cell = ", ".join(str(frame[column].iloc[row]) for column in key)
+        cell = shortened(", ".join(str(frame[column].iloc[row]) for column in key))
         message = f"{what} '{cell}' stands in row {first[row] + 1} already"
         faults.add(
             message, file=file, table=name, row=int(row) + 1, column=key[-1], hint="Keep one of the two rows"
@@ -121,7 +124,7 @@ def _check_link(
         close = difflib.get_close_matches(word.casefold().strip(), list(legal), n=1, cutoff=0.6)
         hint = f"did you mean '{legal[close[0]]}'?" if close else f"Add it there, or remove it from {name}"
         faults.add(
-            f"'{word}' is not in {there}{times}",
+            f"'{shortened(word)}' is not in {there}{times}",
             file=files.get(name),
             table=name,
             row=int(first[code]) + 1,

@@ -31,6 +31,11 @@ _TRUE, _FALSE = ("true", "yes", "1"), ("false", "no", "0")
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
+def shortened(text: str, limit: int = 160) -> str:
+    """Cut a text that quotes a cell, which may be of any length."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
 @dataclass(frozen=True)
 class Place:
     """The column being read, and where its faults go."""
@@ -49,7 +54,9 @@ class Place:
 
     def say(self, message: str, hint: str | None = None, row: int | None = None) -> None:
         """Add one fault of this column."""
-        self.faults.add(message, file=self.file, table=self.table, row=row, column=self.column, hint=hint)
+        self.faults.add(
+            shortened(message), file=self.file, table=self.table, row=row, column=self.column, hint=hint
+        )
 
 
 @dataclass(frozen=True)
