@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gzip
 import sqlite3
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import openpyxl
 import pandas as pd
 import pyarrow as pa
@@ -14,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from omniopt.errors import Fault, Faults
-from omniopt.tables import Source, hide_password, read_table
+from omniopt.tables import Source, hide_password, read_table, read_tables
 
 
 def faults_of(source: Source, name: str = "customers") -> list[Fault]:
@@ -216,3 +218,29 @@ def test_queries_that_fail(sql: str, url: str, words: str, database: Path) -> No
 def test_passwords_are_hidden(url: str, tmp_path: Path) -> None:
     assert "s3cret" not in hide_password(url)
     assert all("s3cret" not in str(fault) for fault in faults_of(query(tmp_path, "select 1", url)))
+
+
+@pytest.mark.slow
+def test_a_million_candidates_are_read_in_seconds(tmp_path: Path) -> None:
+    rows, customers = 1_000_000, 50_000
+    number = np.arange(rows)
+    frame = pd.DataFrame(
+        {
+            "customer_id": pd.Series(number % customers).map("C{:07d}".format),
+            "action_id": pd.Series(number // customers).map("A{:02d}".format),
+            "value": np.sin(number),
+            "cost": 1.0,
+        }
+    )
+    frame.to_parquet(tmp_path / "candidates.parquet")
+    actions = pd.DataFrame({"action_id": frame["action_id"].unique(), "offer_id": "o", "channel": "c"})
+    faults = Faults()
+    began = time.process_time()
+    tables = read_tables(
+        {"actions": actions, "candidates": tmp_path / "candidates.parquet"}, None, None, {}, faults
+    )
+    seconds = time.process_time() - began
+    assert not faults
+    assert tables.candidates is not None and len(tables.candidates) == rows
+    # A loop over rows would take minutes; this leaves room for a slow machine.
+    assert seconds < 15
