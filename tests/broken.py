@@ -321,7 +321,7 @@ POLICY: dict[str, Break] = {
         "policy.yaml", "column: minutes", "column: minuts", "call desk", "minutes"
     ),
     "table lacks a region": Break(
-        "capacity.csv", "2026-11-25,south,60\n", "", ("call desk", "capacity", "2026-11-25", "south")
+        "capacity.csv", "2026-11-25,south,60\n", "", ("call desk", "2026-11-25", "south")
     ),
     "bound is empty": Break(
         "capacity.csv", "south,60", "south,", ("call desk", "capacity", "row 2", "minutes")
