@@ -291,6 +291,7 @@ TABLES: dict[str, Break] = {
         "customers.csv", "Europe/Paris", "Europe/Pariss", "row 2", "column timezone", "'Europe/Paris'"
     ),
     "boolean that is neither": table("consents.csv", "false", "maybe", "row 2", "column granted", "'maybe'"),
+    "bound of no day": table("capacity.csv", "2026-11-25,south", ",south", "row 2", "column date", "empty"),
     "consent is not said": table("consents.csv", "false", "", "row 2", "column granted", "empty"),
 }
 

@@ -177,7 +177,11 @@ CONTRACT: dict[str, TableSpec] = {
 }
 
 #: The contract of every table that has no name of its own there.
-EXTRA = TableSpec(columns={name: Column(kind) for name, kind in COMMON.items()}, may_be_empty=True)
+EXTRA = TableSpec(
+    # A limit on no day in particular would be a guess.
+    columns={name: Column(kind, filled=kind == "date") for name, kind in COMMON.items()},
+    may_be_empty=True,
+)
 
 
 def spec_of(name: str) -> TableSpec:
