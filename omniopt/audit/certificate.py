@@ -90,9 +90,12 @@ def status(certificate: Mapping[str, Any], sign: float, faults: Faults) -> None:
 
 
 def inputs_match(
-    certificate: Mapping[str, Any], true: Mapping[str, Mapping[str, Any]], faults: Faults
+    certificate: Mapping[str, Any],
+    true: Mapping[str, Mapping[str, Any]],
+    names: Mapping[str, str],
+    faults: Faults,
 ) -> None:
-    """Hash and number of rows of every input, against what was read just now."""
+    """Hash and rows of every input, against what was read just now; `names` call them in messages."""
     said = certificate.get("inputs")
     if not isinstance(said, Mapping):
         faults.add("the certificate does not say what it was made from", file=FILE, column="inputs")
@@ -102,9 +105,8 @@ def inputs_match(
         if not isinstance(mine, Mapping):
             faults.add("the certificate does not name this input", table=name, file=FILE, column="inputs")
         elif mine.get("sha256") != entry.get("sha256"):
-            faults.add(
-                "the input is not the one the plan was made from", table=name, hint="Make the plan anew"
-            )
+            message = "the input is not the one the plan was made from"
+            faults.add(message, file=names.get(name), table=name, hint="Make the plan anew")
         elif "rows" in entry and mine.get("rows") != entry["rows"]:
             faults.add(f"it says {mine.get('rows')} rows, there are {entry['rows']}", table=name, file=FILE)
     for name in said:

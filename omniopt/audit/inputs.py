@@ -165,13 +165,20 @@ def build_world(tables: Tables, multi_valued: dict[str, str], start: Any, days: 
 
 
 def _catalogue(tables: Tables, start: datetime.date | None, days: int | None) -> pd.DataFrame:
-    """Offers × channels × dates, where the project has no table of actions."""
+    """Offers × channels × the dates on which the offer is valid, for want of a table of actions."""
     if tables.offers is None or tables.channels is None:
         return pd.DataFrame({"action_id": pd.Series([], dtype="str")})
     offers, channels = tables.offers["offer_id"], tables.channels["channel"]
     frame = pd.MultiIndex.from_product(
         [offers, channels, range(1, (days or 1) + 1)], names=["offer_id", "channel", "date"]
     ).to_frame(index=False)
+    valid = tables.offers.set_index("offer_id").reindex(frame["offer_id"])
+    keep = np.ones(len(frame), dtype=bool)
+    for name, sign in (("valid_from", 1), ("valid_to", -1)):
+        if name in valid:
+            edge = valid[name].to_numpy(dtype=float, na_value=-sign * np.inf)
+            keep &= sign * frame["date"].to_numpy() >= sign * edge
+    frame = frame[keep].reset_index(drop=True)
     # Such an action is called after what it is: loan|email|2026-11-23.
     when = [str(start + datetime.timedelta(days=day - 1) if start else day) for day in frame["date"]]
     frame["action_id"] = frame["offer_id"].astype(object) + "|" + frame["channel"].astype(object) + "|" + when

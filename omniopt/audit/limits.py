@@ -17,7 +17,7 @@ import pandas as pd
 
 from omniopt.audit.candidates import Candidates
 from omniopt.audit.inputs import KEY_OF, Inputs, table_of
-from omniopt.audit.scope import Unchecked, World, canonical, groups, linear, matches
+from omniopt.audit.scope import Unchecked, World, canonical, groups, holds, linear, matches
 
 KEYS = {"name", "measure", "where", "per", "min", "max", "over"}
 Label = tuple[str | None, ...]
@@ -181,7 +181,7 @@ def read(inputs: Inputs, candidates: Candidates, rule: Mapping[str, Any]) -> Lim
         parts.append(_usage(world, candidates, over.get("measure", "contacts"), over.get("where"), per, both))
     labels, uses = _joined(parts)
 
-    bounds = {side: _bound(inputs, rule.get(side), per, side) for side in ("min", "max")}
+    bounds = {side: _bound(inputs, rule.get(side), per, where, side) for side in ("min", "max")}
     tables = [bound for bound in bounds.values() if isinstance(bound, dict)]
     labels = list(dict.fromkeys([*labels, *(label for table in tables for label in table)]))
     if not per and not labels:
@@ -212,8 +212,10 @@ def _joined(parts: Sequence[tuple[list[Usage], list[list[Label]]]]) -> tuple[lis
     return list(number), joined
 
 
-def _bound(inputs: Inputs, value: Any, per: Sequence[str], side: str) -> float | dict[Label, float] | None:
-    """A bound as a number, or by group from a table."""
+def _bound(
+    inputs: Inputs, value: Any, per: Sequence[str], where: Any, side: str
+) -> float | dict[Label, float] | None:
+    """A bound as a number, or by group from a table, but for groups outside the rule's scope."""
     if value is None:
         return None
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -223,22 +225,30 @@ def _bound(inputs: Inputs, value: Any, per: Sequence[str], side: str) -> float |
     frame = table_of(inputs, str(value["table"]))
     if frame is None or value["column"] not in frame:
         raise Unchecked(f"there is no column {value['column']} in a table {value['table']}")
-    keys = []
+    columns = {}
     for name in per:
         column = next((c for c in _spellings(name) if c in frame), None)
         if column is None:
             raise Unchecked(f"table {value['table']} has no column for '{name}'")
+        columns[name] = frame[column]
+    inside = np.ones(len(frame), dtype=bool)
+    for name in set(columns) & set(where or {}):
+        inside &= holds(inputs.world, name, columns[name], where[name], inputs.world.multi_valued.get(name))
+    keys = []
+    for name, cells in columns.items():
         is_date = name.rpartition(".")[2] in ("date", "valid_from", "valid_to")
         keys.append(
             [
                 None if canonical(v) is None else str(inputs.world.day(v)) if is_date else canonical(v)
-                for v in frame[column]
+                for v in cells[inside]
             ]
         )
-    numbers = pd.to_numeric(frame[value["column"]], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    numbers = pd.to_numeric(frame[value["column"]], errors="coerce").to_numpy(dtype=float, na_value=np.nan)[
+        inside
+    ]
     table: dict[Label, float] = {}
     for label, number in zip(
-        zip(*keys, strict=True) if per else [()] * len(frame), numbers.tolist(), strict=True
+        zip(*keys, strict=True) if per else [()] * len(numbers), numbers.tolist(), strict=True
     ):
         if label in table:
             raise Unchecked(f"table {value['table']} has two rows for {_say(per, label)}")
@@ -269,3 +279,14 @@ def _side(
     if missing:
         raise Unchecked(f"the table gives no {side} for {', '.join(map(str, missing[:3]))}")
     return np.array([bound[label] for label in labels], dtype=float)
+
+
+def objective(objective: Any) -> tuple[float, Any]:
+    """Sign (1 where the objective is maximised) and expression of the policy's objective."""
+    if isinstance(objective, str):
+        return 1.0, objective
+    if isinstance(objective, Mapping) and len(objective) == 1:
+        ((sense, expression),) = objective.items()
+        if sense in ("maximise", "minimise"):
+            return (1.0 if sense == "maximise" else -1.0), expression
+    raise Unchecked(f"the objective {objective!r} is not known to this check")

@@ -149,12 +149,12 @@ def matches(world: World, rows: Rows, where: Mapping[str, Any] | None) -> np.nda
         raise Unchecked(f"a scope must be a mapping of attributes, not {where!r}")
     for name, condition in where.items():
         values, position, separator = attribute(world, rows, str(name))
-        held = _holds(world, str(name), values, condition, separator)
+        held = holds(world, str(name), values, condition, separator)
         mask &= np.append(held, False)[position]
     return mask
 
 
-def _holds(world: World, name: str, values: pd.Series, condition: Any, separator: str | None) -> np.ndarray:
+def holds(world: World, name: str, values: pd.Series, condition: Any, separator: str | None) -> np.ndarray:
     """For each value of an attribute, whether the condition holds."""
     if isinstance(condition, Mapping):
         mask = np.ones(len(values), dtype=bool)

@@ -15,6 +15,7 @@ import pandas as pd
 
 from omniopt.audit import certificate as cert
 from omniopt.audit import contact, limits, plan
+from omniopt.audit.allowed import ineligible
 from omniopt.audit.bound import Search, priced, search
 from omniopt.audit.candidates import Candidates, build, eliminate, history_rows
 from omniopt.audit.inputs import Inputs, read
@@ -135,7 +136,7 @@ class _Audit:
         scores = self.directory / "scores.parquet"
         if "scores" in (self.certificate.get("inputs") or {}) and "scores" not in true and scores.is_file():
             true["scores"] = {"sha256": sha256_of(scores)}
-        cert.inputs_match(self.certificate, true, faults)
+        cert.inputs_match(self.certificate, true, inputs.tables.files, faults)
         said = self.certificate.get("horizon")
         world = inputs.world
         mine = None if world.start is None else {"start": world.start.isoformat(), "days": world.days}
@@ -157,7 +158,7 @@ class _Audit:
     def _rebuild(self, faults: Faults) -> str:
         inputs = self.inputs
         objective = inputs.policy.get("objective")
-        self.sign, self.expression = _objective(objective)
+        self.sign, self.expression = limits.objective(objective)
         if (self.certificate.get("sense") or "maximise") != ("maximise" if self.sign > 0 else "minimise"):
             faults.add(
                 f"it says {self.certificate.get('sense')!r}, the policy {objective!r}",
@@ -188,7 +189,11 @@ class _Audit:
                     f"{dropped.get(reason, 0)} candidates are dropped for '{reason}', the certificate says "
                 )
                 faults.add(f"{words}{said.get(reason, 0)}", file=cert.FILE, column="dropped")
-        return f"{size} of {customers} customers, {len(everything) - size} dropped"
+        tables = self.inputs.tables
+        made = tables.candidates is None and tables.scores is None
+        return f"{size} of {customers} customers, {len(everything) - size} dropped" + (
+            "; scores.parquet, made by models, is taken as it is" if made else ""
+        )
 
     def _scores(self) -> pd.DataFrame | None:
         tables = self.inputs.tables
@@ -298,12 +303,19 @@ class _Audit:
     def _check_the_rest(self, faults: Faults) -> str:
         """Eligibility entries, sections that this check does not know, entries that belong to no rule."""
         everything = self.everything
+        matched = {name: int(mask.sum()) for name, mask in ineligible(self.inputs, everything.rows)[0]}
         for rule in self._rules("eligibility", faults):
             name = str(rule["name"])
             entry = self.ledger.find("eligibility", name, faults)
-            if entry is not None and name in everything.reasons:
-                number = int((everything.reason == 1 + everything.reasons.index(name)).sum())
+            if entry is not None and name in matched:
+                number = (
+                    int((everything.reason == 1 + everything.reasons.index(name)).sum())
+                    if name in everything.reasons
+                    else 0
+                )
                 cert.agree(entry, "dropped", float(number), 0.0, faults)
+                if "matched" in entry:
+                    cert.agree(entry, "matched", float(matched[name]), 0.0, faults)
         for section in self.inputs.policy:
             if section not in SECTIONS or (section == "requires" and self.inputs.policy[section]):
                 faults.add(f"the policy's '{section}' could not be checked: it is not known to this check")
@@ -379,14 +391,3 @@ class _Audit:
 
 class _Stop(Exception):
     """A step cannot go on; why is among the findings."""
-
-
-def _objective(objective: Any) -> tuple[float, Any]:
-    """Sign (1 where the objective is maximised) and expression of the policy's objective."""
-    if isinstance(objective, str):
-        return 1.0, objective
-    if isinstance(objective, Mapping) and len(objective) == 1:
-        ((sense, expression),) = objective.items()
-        if sense in ("maximise", "minimise"):
-            return (1.0 if sense == "maximise" else -1.0), expression
-    raise Unchecked(f"the objective {objective!r} is not known to this check")

@@ -196,7 +196,7 @@ LIES: dict[str, tuple[Lie, list[str]]] = {
     ),
     "a changed input": (
         touch_customers,
-        ["table customers: the input is not the one the plan was made from"],
+        ["customers.csv: the input is not the one the plan was made from"],
     ),
     "an input nobody named": (
         lambda folder: edit(folder, lambda c: c["inputs"].pop("history")),

@@ -168,19 +168,39 @@ def policy(rng: np.random.Generator, n: int, named: bool) -> dict[str, Any]:
 
     limits = [
         {"name": "budget", "measure": "cost", "max": float(rng.integers(3, 40))},
-        {"name": "desk", "where": {"channel": "call"}, "per": ["date", "customer.region"], "measure": "minutes",
-         "max": {"table": "capacity", "column": "minutes"}},
+        {
+            "name": "desk",
+            "where": {"channel": "call"},
+            "per": ["date", "customer.region"],
+            "measure": "minutes",
+            "max": {"table": "capacity", "column": "minutes"},
+        },
         {"name": "minutes", "measure": "minutes", "max": float(rng.integers(0, 60))},
         {"name": "sms load", "where": {"channel": "sms"}, "max": float(rng.integers(1, 8)) / 2},
         {"name": "by channel", "per": ["channel"], "max": int(rng.integers(1, n))},
         {"name": "by tag", "per": "offer.tags", "max": int(rng.integers(1, n))},
-        {"name": "mail share", "where": {"channel": ["email", "sms"]}, "over": {"measure": "contacts"}, "max": 0.6},
-        {"name": "loan share", "where": {"offer": "loan"}, "over": {"measure": "contacts"}, "per": ["customer.region"],
-         "min": 0.1, "max": 0.7},
+        {
+            "name": "mail share",
+            "where": {"channel": ["email", "sms"]},
+            "over": {"measure": "contacts"},
+            "max": 0.6,
+        },
+        {
+            "name": "loan share",
+            "where": {"offer": "loan"},
+            "over": {"measure": "contacts"},
+            "per": ["customer.region"],
+            "min": 0.1,
+            "max": 0.7,
+        },
         {"name": "hurdle", "measure": "value", "over": "cost", "min": 1.5},
-        {"name": "old", "where": {"customer.age": {"gt": 40}, "date": {"le": _date(9)}}, "max": int(rng.integers(1, n))},
+        {
+            "name": "old",
+            "where": {"customer.age": {"gt": 40}, "date": {"le": _date(9)}},
+            "max": int(rng.integers(1, n)),
+        },
         {"name": "mixed", "measure": "0.5 * minutes + cost", "max": float(rng.integers(5, 60)), "min": 0},
-    ]  # fmt: skip
+    ]
     contact = [
         {"name": "pressure", "max": int(rng.integers(1, 3)), "days": int(rng.integers(2, 9))},
         {"name": "fresh", "max": 1, "days": 4, "history": False, "where": {"channel": {"ne": "app"}}},
