@@ -140,7 +140,7 @@ def heat(values: np.ndarray, rows: Sequence[str], columns: Sequence[str], unit: 
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     scale = figure.colorbar(drawn, ax=axes, orientation="horizontal", fraction=0.08, pad=0.06, aspect=40)
-    scale.set_ticks([0, top / 2, top], labels=["0", number(top / 2), f"{number(top)} {unit}"])
+    scale.set_ticks([0, top], labels=["0", f"{number(top)} {unit}"])
     scale.ax.get_xticklabels()[-1].set_horizontalalignment("right")
     scale.outline.set_visible(False)
     scale.ax.tick_params(length=0)
@@ -236,7 +236,7 @@ def shorten(label: str, length: int) -> str:
     label, length = " ".join(str(label).split()), max(length, 8)
     if len(label) <= length:
         return label
-    return f"{label[: length - length // 3 - 1]}…{label[len(label) - length // 3 :]}"
+    return f"{label[: length - length // 2 - 1]}…{label[len(label) - length // 2 :]}"
 
 
 def _as_shares(axis: Any, ticks: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -22,7 +23,7 @@ def contacts(result: Result) -> Fragment:
         )
     pictures = [
         picture(_count_bars(frame["channel"]), "Contacts by channel"),
-        picture(_count_bars(frame["offer_id"].map(result.offer)), "Contacts by offer"),
+        picture(_count_bars(frame["offer_id"], result.offer), "Contacts by offer"),
     ]
     if frame["date"].nunique() > 1:
         pictures.append(picture(_calendar(result), "Contacts by channel and day"))
@@ -61,19 +62,10 @@ def totals(frame: pd.DataFrame, by: str) -> pd.DataFrame:
 
 
 def limits(result: Result) -> Fragment:
-    """Use and price of every limit, as bars and as a table."""
+    """Use and price of every limit, as pictures and as a table."""
     rows = [rule for rule in result.certificate["rules"] if rule["kind"] == "limit"]
     if not rows:
         return Fragment(paragraph("The policy sets no limits across customers."))
-    shown = sorted(
-        range(len(rows)), key=lambda at: (-abs(rows[at]["price"] or 0) * _size(rows[at]), _room(rows[at]), at)
-    )
-    drawn = figures.bars([_limit_bar(result, rows[at]) for at in sorted(shown[:_SHOWN])])
-    some = (
-        f"The {_SHOWN} tightest of {number(len(rows))} limits"
-        if len(rows) > _SHOWN
-        else "Limits: used, and what is allowed"
-    )
     words = (
         "A stroke marks the minimum or maximum. Where a limit binds, its price says by how much the "
         "objective would grow if it gave way by one unit; a limit without a price costs the plan nothing."
@@ -94,13 +86,11 @@ def limits(result: Result) -> Fragment:
         made = made.drop(columns="for")
     numeric = {c: number for c in made.columns if c not in ("limit", "for")}
     fold = f"All {number(len(rows))} limits in figures" if len(rows) > 40 else None
-    empty = [rule["name"] for rule in rows if rule.get("vacuous")]
-    note = (
-        paragraph(f"Holds because nothing is in its scope: {', '.join(dict.fromkeys(empty))}.", "aside")
-        if empty
-        else ""
-    )
-    return Fragment(paragraph(words) + picture(drawn, some) + table(made, numeric, fold=fold) + note)
+    shown = paragraph(words) + side_by_side(*_limit_pictures(result, rows)) + table(made, numeric, fold=fold)
+    empty = dict.fromkeys(rule["name"] for rule in rows if rule.get("vacuous"))
+    if empty:
+        shown += paragraph(f"Holds because nothing is in its scope: {', '.join(empty)}.", "aside")
+    return Fragment(shown)
 
 
 def contact_rules(result: Result) -> Fragment:
@@ -201,16 +191,18 @@ def _practice(name: str) -> str:
     return f"today's practice: {name}" if name == TODAY else name
 
 
-def _count_bars(values: pd.Series) -> str:
+def _count_bars(values: pd.Series, name_of: Callable[[str], str] = str) -> str:
     counts = values.value_counts().sort_index().sort_values(ascending=False, kind="stable")
     shown = counts.head(_SHOWN - 1 if len(counts) > _SHOWN else _SHOWN)
     rows = [
-        figures.Bar(str(name), float(n), f"{number(n)} · {percent(n / counts.sum(), 0)}")
+        figures.Bar(name_of(str(name)), float(n), f"{number(n)} · {percent(n / counts.sum(), 0)}")
         for name, n in shown.items()
     ]
     if len(counts) > len(shown):
         rest = counts.iloc[len(shown) :]
-        rows.append(figures.Bar(f"{number(len(rest))} others", float(rest.sum()), number(rest.sum())))
+        # Without a length: beside so many together, each single one would look like nothing.
+        note = f"{number(rest.sum())} · {percent(rest.sum() / counts.sum(), 0)}"
+        rows.append(figures.Bar(f"{number(len(rest))} others", 0.0, note))
     return figures.bars(rows)
 
 
@@ -232,22 +224,57 @@ def _calendar(result: Result) -> str:
     return figures.heat(counts.to_numpy(float), [str(name) for name in counts.index], labels, unit)
 
 
+def _limit_pictures(result: Result, rows: list[dict[str, Any]]) -> list[str]:
+    """Bars; but shades for a rule that makes a limit for each of many days."""
+    by_name: dict[str, list[dict[str, Any]]] = {}
+    for rule in rows:
+        by_name.setdefault(rule["name"], []).append(rule)
+    many = {
+        n: of for n, of in by_name.items() if len(of) > _SHOWN / 2 and all("date" in r["group"] for r in of)
+    }
+    single = [rule for rule in rows if rule["name"] not in many]
+    tightest = sorted(single, key=lambda rule: (-abs(rule["price"] or 0) * _size(rule), _room(rule)))[:_SHOWN]
+    drawn = []
+    if single:
+        some = f"The {_SHOWN} tightest of {number(len(single))} limits" if len(single) > _SHOWN else "Limits"
+        bars = [_limit_bar(result, rule) for rule in single if any(rule is one for one in tightest)]
+        drawn.append(picture(figures.bars(bars), f"{some}: used, and what is allowed"))
+    return drawn + [_limit_shades(result, name, of) for name, of in many.items()]
+
+
+def _limit_shades(result: Result, name: str, rules: list[dict[str, Any]]) -> str:
+    """How much of a limit is used, by day and by whatever else divides it."""
+    side = "max" if rules[0]["max"] is not None else "min"
+    used = pd.DataFrame({
+        "group": [", ".join(str(v) for k, v in r["group"].items() if k != "date") for r in rules],
+        "date": [r["group"]["date"] for r in rules],
+        "share": [100 * (r["used"] or 0.0) / max(abs(r[side] or 0.0), 1e-12) for r in rules],
+    })  # fmt: skip
+    shares = used.pivot_table(index="group", columns="date", values="share", fill_value=0.0)
+    fullest = shares.loc[shares.sum(axis=1).sort_values(ascending=False, kind="stable").index[:_SHOWN]]
+    unit = "% of the maximum" if side == "max" else "% of the minimum"
+    drawn = figures.heat(
+        fullest.to_numpy().clip(0, 999),
+        [str(group) or "all" for group in fullest.index],
+        [result.day(day) for day in fullest.columns],
+        unit,
+    )
+    return picture(drawn, f"{name}: used, in {unit}")
+
+
 def _limit_bar(result: Result, rule: dict[str, Any]) -> figures.Bar:
-    low, high, used = rule["min"], rule["max"], rule["used"]
+    low, high, used, price = rule["min"], rule["max"], rule["used"], rule["price"] or 0.0
     group = _group(result, rule)
     label = f"{rule['name']} · {group}" if group else rule["name"]
-    marks = tuple(float(side) for side in (low, high) if side is not None)
     if used is None:
         return figures.Bar(label, 0.0, "nothing in its scope", 1.0)
-    note = (
-        f"{number(used)} of {number(high)}" if high is not None else f"{number(used)}, at least {number(low)}"
-    )
-    if rule["price"]:
-        note += f" · price {number(abs(rule['price']))}"
+    marks = tuple(float(side) for side in (low, high) if side is not None)
+    # A price below zero is the minimum's: it is the side that binds.
+    least = high is None or (low is not None and price < 0)
+    note = f"{number(used)}, at least {number(low)}" if least else f"{number(used)} of {number(high)}"
+    note += f" · price {number(abs(price))}" if price else ""
     full = max([*marks, float(used), 1e-12])
-    return figures.Bar(
-        label, float(used), note, full, marks, strong=bool(rule["price"]) or bool(rule.get("missed_by"))
-    )
+    return figures.Bar(label, float(used), note, full, marks, strong=bool(price or rule.get("missed_by")))
 
 
 def _group(result: Result, rule: dict[str, Any]) -> str:

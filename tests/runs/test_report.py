@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import re
 from dataclasses import replace
@@ -112,12 +113,51 @@ def test_limits_have_bars_and_a_row_each(result: Result) -> None:
     assert "Holds because nothing is in its scope: share." in words_of(piece)
 
 
+def drawn_in(piece: object) -> list[str]:
+    """The pictures of a piece, as SVG text."""
+    found = re.findall(r'src="data:image/svg\+xml;base64,([^"]+)"', piece.html)  # type: ignore[attr-defined]
+    return [base64.b64decode(data).decode("utf-8") for data in found]
+
+
 def test_many_limits_are_drawn_in_part_and_told_in_full(result: Result) -> None:
     rule = CERTIFICATE["rules"][0]
-    many = [rule | {"group": {"date": day}, "price": 0.0, "slack": day} for day in range(1, 50)]
+    many = [rule | {"group": {"customer.region": f"r{n}"}, "price": 0.0, "slack": n} for n in range(1, 50)]
     piece = sections.limits(replace(result, certificate=CERTIFICATE | {"rules": many}))
     assert "The 16 tightest of 49 limits" in words_of(piece) and "All 49 limits in figures" in words_of(piece)
-    assert piece.html.count("<tr>") == 50 and "1 Dec" in words_of(piece)
+    assert piece.html.count("<tr>") == 50
+    [bars] = drawn_in(piece)
+    assert "r16" in bars and "r17" not in bars
+
+
+def test_a_limit_for_each_of_many_days_is_drawn_as_shades(result: Result) -> None:
+    rule = CERTIFICATE["rules"][0]
+    many = [rule | {"name": "desk", "group": {"date": f"2026-12-{day:02d}", "region": r}, "used": float(day)}
+            for day in range(1, 13) for r in ("north", "south")]  # fmt: skip
+    piece = sections.limits(replace(result, certificate=CERTIFICATE | {"rules": [rule, *many]}))
+    assert "desk: used, in % of the maximum" in words_of(piece)
+    [_, shades] = drawn_in(piece)
+    assert "north" in shades and "200 % of the maximum" in shades
+
+
+@pytest.mark.parametrize(
+    ("changes", "note"),
+    [
+        ({}, "6 of 6 · price 1.50"),
+        ({"min": 5.0, "max": 9.0, "price": -2.0}, "6, at least 5 · price 2"),
+        ({"min": 5.0, "max": None, "price": 0.0}, "6, at least 5"),
+        ({"min": 5.0, "max": 9.0, "price": None}, "6 of 9"),
+    ],
+)
+def test_a_limit_says_which_side_binds(result: Result, changes: dict[str, object], note: str) -> None:
+    rules = [CERTIFICATE["rules"][0] | changes]
+    [bars] = drawn_in(sections.limits(replace(result, certificate=CERTIFICATE | {"rules": rules})))
+    assert f">{note}<" in bars
+
+
+def test_many_offers_are_drawn_in_part(result: Result) -> None:
+    contacts = pd.concat([CONTACTS.head(1).assign(offer_id=f"o{n:02d}") for n in range(30)])
+    drawn = drawn_in(sections.contacts(replace(result, contacts=contacts)))
+    assert any(">15 others<" in svg and ">15 · 50 %<" in svg for svg in drawn)
 
 
 def test_dropped_contacts_add_up(result: Result) -> None:
