@@ -81,6 +81,14 @@ def test_inputs_say_what_was_read(folder: Path) -> None:
     json.dumps(inputs)
 
 
+def test_inputs_are_the_files_as_they_were_read(folder: Path) -> None:
+    loaded = Project.load(folder)
+    before = hashlib.sha256((folder / "rules" / "policy.yaml").read_bytes()).hexdigest()
+    (folder / "rules" / "policy.yaml").write_text("objective: cost\n")
+    assert loaded.policy == {"objective": "value"}
+    assert loaded.read().inputs["policy"]["sha256"] == before
+
+
 def test_an_inline_policy_has_no_file(folder: Path) -> None:
     file = folder / "omniopt.yaml"
     file.write_text(file.read_text().replace("rules/policy.yaml", "{objective: cost}"))
@@ -103,6 +111,15 @@ def test_frames_need_no_files() -> None:
     assert tables.inputs["candidates"]["source"] == "in memory"
     assert set(tables.inputs) == {"actions", "candidates"}
     assert made.spec.seed == 3
+
+
+def test_frames_with_a_policy_in_a_file(folder: Path) -> None:
+    file = folder / "rules" / "policy.yaml"
+    made = Project.from_frames(file, actions=ACTIONS, candidates=CANDIDATES)
+    assert made.policy == {"objective": "value"}
+    assert made.policy_name == "policy.yaml"
+    sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+    assert made.read().inputs["policy"] == {"sha256": sha256, "source": str(file)}
 
 
 def test_frames_keep_what_was_given() -> None:

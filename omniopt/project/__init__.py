@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ import pandas as pd
 
 from omniopt.errors import Faults, nearest
 from omniopt.project.file import PROJECT_FILE, Horizon, ProjectFile, SqlSource, read_yaml, validated
-from omniopt.tables import Source, Tables, hide_password, read_table, read_tables
+from omniopt.tables import Source, Tables, hide_password, read_table, read_tables, sha256_of
 
 __all__ = [
     "CONTACT_KEYS",
@@ -66,6 +65,8 @@ class Project:
     changes: dict[str, Any] = field(default_factory=dict)
     frames: dict[str, pd.DataFrame] = field(default_factory=dict, repr=False)
     policy_file: Path | None = None
+    # Of the files as they were when they were read; they may be edited since.
+    _sha256: dict[str, str] = field(default_factory=dict, repr=False)
     _cache: dict[str, Tables] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -93,10 +94,13 @@ class Project:
         faults = Faults()
         spec = validated(raw, file.name, faults)
         faults.raise_if_any()
+        sha256 = {"project": sha256_of(file)}
         if isinstance(spec.policy, dict):
-            return cls(spec, file.parent, file, spec.policy)
+            return cls(spec, file.parent, file, spec.policy, _sha256=sha256)
         policy_file = file.parent / spec.policy
-        return cls(spec, file.parent, file, read_yaml(policy_file), policy_file=policy_file)
+        policy = read_yaml(policy_file)
+        sha256["policy"] = sha256_of(policy_file)
+        return cls(spec, file.parent, file, policy, policy_file=policy_file, _sha256=sha256)
 
     @classmethod
     def from_frames(
@@ -158,7 +162,10 @@ class Project:
         }
         spec = validated(raw, None, faults)
         faults.raise_if_any()
-        return cls(spec, Path("."), None, dict(rules), frames=dict(tables), policy_file=policy_file)
+        sha256 = {"policy": sha256_of(policy_file)} if policy_file else {}
+        return cls(
+            spec, Path("."), None, dict(rules), frames=dict(tables), policy_file=policy_file, _sha256=sha256
+        )
 
     @property
     def policy_name(self) -> str:
@@ -211,13 +218,10 @@ class Project:
                     f"{hide_password(source.url)} {source.sql}" if isinstance(source, SqlSource) else source
                 )
                 tables.inputs[name]["source"] = as_written
-        for name, file in (("project", self.file), ("policy", self.policy_file)):
-            if file:
-                digest = hashlib.sha256(file.read_bytes()).hexdigest()
-                tables.inputs[name] = {
-                    "sha256": digest,
-                    "source": self.spec.policy if name == "policy" else file.name,
-                }
+        policy = self.spec.policy if isinstance(self.spec.policy, str) else str(self.policy_file)
+        names = {"project": self.file.name if self.file else "", "policy": policy}
+        for name, digest in self._sha256.items():
+            tables.inputs[name] = {"sha256": digest, "source": names[name]}
 
     def with_limit(self, name: str, /, **changes: Any) -> Project:
         """Return a project with a limit changed.
