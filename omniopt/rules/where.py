@@ -137,13 +137,15 @@ class Scopes:
         if many != isinstance(operand, list):
             self.fault(rule, f"'{operator}' on {attribute.name} takes {'a list' if many else 'one value'}")
             return present
+        ordered = operator in ("lt", "le", "gt", "ge")
+        holds_numbers = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+        if ordered and (attribute.separator or not holds_numbers):
+            self.fault(rule, f"'{operator}' on {attribute.name} needs a number or a date")
+            return present
         wanted = [self._operand(attribute, values, o, rule) for o in (operand if many else [operand])]
         if any(w is None for w in wanted):
             return present
-        if operator in ("lt", "le", "gt", "ge"):
-            if attribute.separator or isinstance(wanted[0], str | bool):
-                self.fault(rule, f"'{operator}' on {attribute.name} needs a number or a date")
-                return present
+        if ordered:
             return present & np.asarray(getattr(values, operator)(wanted[0]).fillna(False), bool)
         if attribute.separator:
             split = values.astype("str").str.split(attribute.separator)
