@@ -174,7 +174,14 @@ class Reference:
                      for r in given}  # fmt: skip
         for customer, action in sorted(pairs):
             row = actions[action]
-            yield Contact(customer, action, row["offer_id"], row["channel"], row.get("date", 1), own=pairs[customer, action])
+            yield Contact(
+                customer,
+                action,
+                row["offer_id"],
+                row["channel"],
+                row.get("date", 1),
+                own=pairs[customer, action],
+            )
 
     # who may be contacted
 
@@ -184,7 +191,9 @@ class Reference:
         fallback = self.entities["channel"].get(contact.channel, {}).get("fallback")
         if fallback is not None and self._silent(replace(contact, channel=fallback)) is not None:
             fallback = None
-        contact = replace(contact, fallback=fallback, delivery=self._delivery(contact.customer, contact.channel))
+        contact = replace(
+            contact, fallback=fallback, delivery=self._delivery(contact.customer, contact.channel)
+        )
         first, last = offer.get("valid_from"), offer.get("valid_to")
         if (first is not None and contact.day < first) or (last is not None and contact.day > last):
             return "offer not valid on that date", contact
@@ -276,7 +285,9 @@ class Reference:
     def _holds(self, values: list[Any], attribute: str, condition: Any) -> bool:
         if isinstance(condition, Mapping):
             return all(self._compares(values, attribute, how, what) for how, what in condition.items())
-        return self._compares(values, attribute, "in", condition if isinstance(condition, list) else [condition])
+        return self._compares(
+            values, attribute, "in", condition if isinstance(condition, list) else [condition]
+        )
 
     def _compares(self, values: list[Any], attribute: str, how: str, what: Any) -> bool:
         if how == "is_null":
@@ -312,7 +323,11 @@ class Reference:
             elif name in contact.own:
                 amounts = [contact.own[name], 0.0]
             else:
-                entity = next(e for e in ("action", "channel", "offer") if any(name in r for r in self.entities[e].values()))
+                entity = next(
+                    e
+                    for e in ("action", "channel", "offer")
+                    if any(name in r for r in self.entities[e].values())
+                )
                 found = [self.entities[entity][getattr(leg, entity)].get(name) for leg in contact.legs]
                 if None in found:
                     raise Broken(f"{name} is missing")
@@ -339,7 +354,11 @@ class Reference:
         if over is not None:
             sums.append(self._sum(over["measure"], over.get("where", {}), per, by_channel))
         occurring = {key for part in sums for key in part}
-        tables = {side: self._table(rule[side], where, per) for side in ("min", "max") if isinstance(rule.get(side), Mapping)}
+        tables = {
+            side: self._table(rule[side], where, per)
+            for side in ("min", "max")
+            if isinstance(rule.get(side), Mapping)
+        }
         keys = occurring.union(*tables.values()) if per else {()}
         for key in sorted(keys, key=repr):
             bound: dict[str, float] = {}
@@ -360,7 +379,9 @@ class Reference:
                 if side in bound:
                     yield Row(rule["name"], group, lo, hi, bound[side], tuple(top), tuple(bottom[0]))
 
-    def _sum(self, measure: str, where: Mapping[str, Any], per: Sequence[str], by_channel: bool) -> dict[Any, dict[int, float]]:
+    def _sum(
+        self, measure: str, where: Mapping[str, Any], per: Sequence[str], by_channel: bool
+    ) -> dict[Any, dict[int, float]]:
         """Group → candidate → amount."""
         found: dict[Any, dict[int, float]] = {}
         for j, contact in enumerate(self.alive):
@@ -372,13 +393,19 @@ class Reference:
                     group[j] = group.get(j, 0.0) + amount
         return found
 
-    def _table(self, bound: Mapping[str, str], where: Mapping[str, Any], per: Sequence[str]) -> dict[Any, float]:
+    def _table(
+        self, bound: Mapping[str, str], where: Mapping[str, Any], per: Sequence[str]
+    ) -> dict[Any, float]:
         """Group → bound, from the rows of the limit's table that are in the limit's own scope."""
         found: dict[Any, float] = {}
         for row in self.tables[bound["table"]]:
             told = {a: self._told(row, a) for a in {*where, *per}}
             # a contact with several values is in scope by one of them and yet in the group of another
-            known = [(a, condition) for a, condition in where.items() if told[a] is not None and a not in self.multi_valued]
+            known = [
+                (a, condition)
+                for a, condition in where.items()
+                if told[a] is not None and a not in self.multi_valued
+            ]
             if all(self._holds(told[a], a, condition) for a, condition in known):
                 key = tuple(told[a][0] for a in per)  # type: ignore[index]
                 if key in found or row[bound["column"]] is None:
@@ -417,10 +444,19 @@ class Reference:
             cap = self.entities["customer"][customer][cap["column"].partition(".")[2]]
         days, per = rule.get("days"), rule.get("per", [])
         per = [per] if isinstance(per, str) else per
-        past = [h for h in self.history if h.customer == customer and days is not None and rule.get("history", True)]
+        past = [
+            h
+            for h in self.history
+            if h.customer == customer and days is not None and rule.get("history", True)
+        ]
         counted: dict[tuple[Any, ...], list[tuple[int, Contact, bool]]] = {}
         for number, (contact, now) in enumerate([(c, True) for c in chosen] + [(h, False) for h in past]):
-            keys = {key for leg in contact.legs if self.matches(leg, rule.get("where", {})) for key in self.groups(leg, per)}
+            keys = {
+                key
+                for leg in contact.legs
+                if self.matches(leg, rule.get("where", {}))
+                for key in self.groups(leg, per)
+            }
             for key in keys:
                 counted.setdefault(key, []).append((number, contact, now))
         seen = []
@@ -462,8 +498,12 @@ class Reference:
         for customer in sorted({c.customer for c in self.alive}):
             mine = [j for j, c in enumerate(self.alive) if c.customer == customer]
             locked = {j for j in mine if self.alive[j].key in self.locked}
-            sets = itertools.chain.from_iterable(itertools.combinations(mine, n) for n in range(len(mine) + 1))
-            plans.append([s for s in sets if locked <= set(s) and self.keeps_contact_rules([self.alive[j] for j in s])])
+            sets = itertools.chain.from_iterable(
+                itertools.combinations(mine, n) for n in range(len(mine) + 1)
+            )
+            plans.append(
+                [s for s in sets if locked <= set(s) and self.keeps_contact_rules([self.alive[j] for j in s])]
+            )
         return plans
 
     def keeps_all(self, chosen: Sequence[int]) -> bool:
@@ -515,7 +555,10 @@ class Reference:
 
     def worth(self, prices: Sequence[float]) -> list[float]:
         """Each candidate's objective, as maximised, less what it uses at the prices."""
-        used = [sum(p * row.weights[j] for p, row in zip(prices, self.rows, strict=True)) for j in range(len(self.alive))]
+        used = [
+            sum(p * row.weights[j] for p, row in zip(prices, self.rows, strict=True))
+            for j in range(len(self.alive))
+        ]
         return [self.sign * v - u for v, u in zip(self.objectives, used, strict=True)]
 
 

@@ -85,7 +85,9 @@ def check_proof(reference: Reference, answer: Answer, plan: Any, gap: float) -> 
     assert sign * plan.bound >= sign * best - 1e-9 * max(1.0, abs(best))
     assert sign * plan.bound >= sign * plan.objective
     assert plan.gap == pytest.approx(abs(plan.bound - plan.objective) / max(1.0, abs(plan.bound)), abs=1e-15)
-    assert plan.status == ("optimal" if plan.gap <= 1e-9 else "within_gap" if plan.gap <= gap else "stopped_early")
+    assert plan.status == (
+        "optimal" if plan.gap <= 1e-9 else "within_gap" if plan.gap <= gap else "stopped_early"
+    )
     from_prices = plan.certificate["bound_from_prices"]
     assert sign * from_prices >= sign * best - 1e-9 * max(1.0, abs(best))
     prices = [r["price"] for r in in_order(reference, plan)]
@@ -103,12 +105,17 @@ def in_order(reference: Reference, plan: Any) -> list[dict[str, Any]]:
     found = {}
     for entry in plan.certificate["rules"]:
         if entry["kind"] == "limit":
-            group = tuple((a, reference.day(v) if a == "date" and start else v) for a, v in entry["group"].items())
+            group = tuple(
+                (a, reference.day(v) if a == "date" and start else v) for a, v in entry["group"].items()
+            )
             side = "min" if entry["min"] is not None else "max"
             key = entry["name"], group, side if "vacuous" in entry else ""
             assert key not in found
             found[key] = entry
-    keys = [(r.name, r.group, "" if r.ratio is None else "min" if r.hi == math.inf else "max") for r in reference.rows]
+    keys = [
+        (r.name, r.group, "" if r.ratio is None else "min" if r.hi == math.inf else "max")
+        for r in reference.rows
+    ]
     assert set(keys) == set(found)
     assert len(keys) == plan.certificate["coupling_rows"]
     return [found[key] for key in keys]
@@ -123,7 +130,9 @@ def check_limits(reference: Reference, plan: Any, chosen: list[int]) -> None:
         assert entry["slack"] == (pytest.approx(slack, abs=CLOSE) if math.isfinite(slack) else None)
         if row.ratio is None:
             assert entry["used"] == pytest.approx(used, abs=CLOSE)
-            assert (entry["min"], entry["max"]) == tuple(b if math.isfinite(b) else None for b in (row.lo, row.hi))
+            assert (entry["min"], entry["max"]) == tuple(
+                b if math.isfinite(b) else None for b in (row.lo, row.hi)
+            )
         else:
             assert {entry["min"], entry["max"]} == {None, row.ratio}
             assert entry["vacuous"] == (bottom == 0)
@@ -136,10 +145,14 @@ def check_contact(reference: Reference, plan: Any, chosen: list[int]) -> None:
     for rule in reference.policy.get("contact", []):
         windows = []
         for customer in {reference.alive[j].customer for j in chosen}:
-            windows += reference.windows([reference.alive[j] for j in chosen if reference.alive[j].customer == customer], rule)
+            windows += reference.windows(
+                [reference.alive[j] for j in chosen if reference.alive[j].customer == customer], rule
+            )
         assert all(count <= cap for count, cap in windows)
         entry = entries[rule["name"]]
-        assert entry["slack"] is None or entry["slack"] <= min((cap - n for n, cap in windows), default=math.inf)
+        assert entry["slack"] is None or entry["slack"] <= min(
+            (cap - n for n, cap in windows), default=math.inf
+        )
 
 
 @QUICK
@@ -199,7 +212,10 @@ def test_every_kind_of_rule_is_in_the_mix() -> None:
 
 def _binds(reference: Reference, answer: Answer) -> bool:
     """Whether the best sets of all customers would together break a limit."""
-    free = sum(max(reference.sign * sum(reference.objectives[j] for j in s) for s in sets) for sets in reference.customer_plans())
+    free = sum(
+        max(reference.sign * sum(reference.objectives[j] for j in s) for s in sets)
+        for sets in reference.customer_plans()
+    )
     return free > reference.sign * answer.objective + CLOSE
 
 

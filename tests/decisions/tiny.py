@@ -38,13 +38,21 @@ class Case:
         project = oo.Project.from_frames(
             self.policy, horizon=self.horizon, multi_valued=self.multi_valued, **self.tables
         )
-        lists = [pd.DataFrame(pairs, columns=["customer_id", "action_id"]) for pairs in (self.vetoes, self.locks)]
+        lists = [
+            pd.DataFrame(pairs, columns=["customer_id", "action_id"]) for pairs in (self.vetoes, self.locks)
+        ]
         return project.with_decisions(*lists) if self.vetoes or self.locks else project
 
     def __repr__(self) -> str:
         """What a failing test prints: enough to make the case again by hand."""
         parts = [f"{name}\n{frame.to_csv(index=False)}" for name, frame in self.tables.items()]
-        return "\n".join([*parts, f"policy {self.policy}", f"horizon {self.horizon}, vetoes {self.vetoes}, locks {self.locks}"])
+        return "\n".join(
+            [
+                *parts,
+                f"policy {self.policy}",
+                f"horizon {self.horizon}, vetoes {self.vetoes}, locks {self.locks}",
+            ]
+        )
 
 
 class Maker:
@@ -72,10 +80,16 @@ class Maker:
     def case(self) -> Case:
         self.scored = self.often(40)
         self.dated = self.often(85)
-        self.horizon = {"start": START, "days": self.r.randint(3, 12)} if self.scored or self.often(60) else None
+        self.horizon = (
+            {"start": START, "days": self.r.randint(3, 12)} if self.scored or self.often(60) else None
+        )
         self.days = self.horizon["days"] if self.horizon else 8
         self.channels = self.some(CHANNELS, 1)
-        tables = {"channels": self.make_channels(), "offers": self.make_offers(), "customers": self.make_customers()}
+        tables = {
+            "channels": self.make_channels(),
+            "offers": self.make_offers(),
+            "customers": self.make_customers(),
+        }
         tables["actions"] = self.make_actions()
         if self.scored:
             tables["scores"] = self.make_scores()
@@ -89,13 +103,17 @@ class Maker:
             tables["consents"] = self.make_consents()
         self.tables = tables
         policy = {"objective": self.objective()}
-        policy["eligibility"] = [self.eligibility() for _ in range(self.r.randint(1, 2) if self.often(35) else 0)]
+        policy["eligibility"] = [
+            self.eligibility() for _ in range(self.r.randint(1, 2) if self.often(35) else 0)
+        ]
         policy["limits"] = [self.limit() for _ in range(self.r.randint(0, 3))]
         if self.dated:
             policy["contact"] = [self.contact() for _ in range(self.r.randint(0, 3))]
             policy["conflicts"] = [self.conflict() for _ in range(self.r.randint(0, 2))]
         else:
-            policy["contact"] = [{k: v for k, v in self.contact().items() if k != "days"} for _ in range(self.r.randint(0, 2))]
+            policy["contact"] = [
+                {k: v for k, v in self.contact().items() if k != "days"} for _ in range(self.r.randint(0, 2))
+            ]
         case = Case(tables, policy, self.horizon, {"action.products": ";"})
         self.decide(case)
         return case
@@ -143,7 +161,11 @@ class Maker:
         most = 12 // len(self.customers) if self.scored else 6
         rows = []
         for number in range(self.r.randint(min(2, most), most)):
-            row = {"action_id": f"a{number + 1}", "offer_id": self.r.choice(self.offers), "channel": self.r.choice(self.channels)}
+            row = {
+                "action_id": f"a{number + 1}",
+                "offer_id": self.r.choice(self.offers),
+                "channel": self.r.choice(self.channels),
+            }
             row["products"] = ";".join(self.some(["x", "y", "z"], 1, 2))
             if self.dated:
                 row["date"] = self.r.randint(1, self.days)
@@ -198,9 +220,24 @@ class Maker:
 
     def objective(self) -> Any:
         if self.scored:
-            return self.r.choice(["value - cost", "value", "response", {"maximise": "2 * value - 0.5 * cost"}, {"minimise": "cost - value"}])
+            return self.r.choice(
+                [
+                    "value - cost",
+                    "value",
+                    "response",
+                    {"maximise": "2 * value - 0.5 * cost"},
+                    {"minimise": "cost - value"},
+                ]
+            )
         return self.r.choice(
-            ["value - cost", "value", {"minimise": "cost"}, {"minimise": "cost - value"}, "value - 0.5 * minutes", "contacts"]
+            [
+                "value - cost",
+                "value",
+                {"minimise": "cost"},
+                {"minimise": "cost - value"},
+                "value - 0.5 * minutes",
+                "contacts",
+            ]
         )
 
     def where(self, channel_likely: int = 40, history: bool = False) -> dict[str, Any]:
@@ -226,10 +263,22 @@ class Maker:
         return found
 
     def kind(self) -> str:
-        return "voice" if self.channels == ["call"] or ("call" in self.channels and self.often(50)) else "written"
+        return (
+            "voice"
+            if self.channels == ["call"] or ("call" in self.channels and self.often(50))
+            else "written"
+        )
 
     def per(self) -> list[str]:
-        options = ["customer.region", "offer", "offer.category", "channel", "channel.kind", "action.products", "customer.vip"]
+        options = [
+            "customer.region",
+            "offer",
+            "offer.category",
+            "channel",
+            "channel.kind",
+            "action.products",
+            "customer.vip",
+        ]
         if self.dated:
             options.append("date")
         return self.r.sample(options, self.r.choice([1, 1, 1, 2]))
@@ -240,7 +289,9 @@ class Maker:
 
     def measure(self) -> str:
         own = ["value", "cost", "response"] if self.scored else ["value", "cost", "points"]
-        return self.r.choice(["contacts", "contacts", "minutes", "weight", *own, "cost + 0.5 * contacts", "value - cost"])
+        return self.r.choice(
+            ["contacts", "contacts", "minutes", "weight", *own, "cost + 0.5 * contacts", "value - cost"]
+        )
 
     def limit(self) -> dict[str, Any]:
         rule: dict[str, Any] = {"name": self.name("limit")}
@@ -344,13 +395,24 @@ def kinds(case: Case) -> set[str]:
     """What a case has in it, rule kind by rule kind."""
     found: set[str] = set()
     policy = case.policy
-    found |= {f"objective {'minimise' if isinstance(policy['objective'], Mapping) and 'minimise' in policy['objective'] else 'maximise'}"}
-    found |= {"scores" if "scores" in case.tables else "candidates", *(f"table {t}" for t in ("history", "consents") if t in case.tables)}
-    found |= {w for w, there in (("vetoes", case.vetoes), ("locks", case.locks), ("no horizon", case.horizon is None)) if there}
+    found |= {
+        f"objective {'minimise' if isinstance(policy['objective'], Mapping) and 'minimise' in policy['objective'] else 'maximise'}"
+    }
+    found |= {
+        "scores" if "scores" in case.tables else "candidates",
+        *(f"table {t}" for t in ("history", "consents") if t in case.tables),
+    }
+    found |= {
+        w
+        for w, there in (("vetoes", case.vetoes), ("locks", case.locks), ("no horizon", case.horizon is None))
+        if there
+    }
     for section in ("eligibility", "limits", "contact", "conflicts"):
         for rule in policy.get(section, []):
             found |= {f"{section}.{key}" for key in rule}
-            found |= {f"{section}.{key} table" for key in ("min", "max") if isinstance(rule.get(key), Mapping)}
+            found |= {
+                f"{section}.{key} table" for key in ("min", "max") if isinstance(rule.get(key), Mapping)
+            }
             if isinstance(rule.get("over"), Mapping):
                 found |= {f"{section}.over.{key}" for key in rule["over"]}
             if rule.get("count") == "occasions":
