@@ -1,0 +1,90 @@
+"""Small readable projects, one for every kind of rule; ``tests/golden`` holds their models as text.
+
+After a change that is meant, write the files anew with
+
+    OMNIOPT_UPDATE_GOLDEN=1 python -m pytest tests/rules/test_golden.py
+
+and read the difference before committing it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+from bank import FOUR_WEEKS, project, table, tables_of
+
+import omniopt as oo
+
+CUSTOMERS = table("customer_id age region most", "ann 34 north 2", "bob 17 south 1")
+OFFERS = table("offer_id category", "loan credit", "card plastic")
+CANDIDATES = table(
+    "customer_id action_id value cost",
+    "ann loan-call-1 12 5", "ann card-email-2 6 1", "ann loan-email-8 7 1", "bob loan-call-1 9 5", "bob card-email-2 5 1",
+)  # fmt: skip
+PAST = table(
+    "customer_id offer_id channel date outcome", "ann card email -1 delivered", "bob loan call -3 rejected"
+)
+COMMITMENT = table("customer_id offer_id channel date planned", "ann card call 4 true")
+
+
+@dataclass(frozen=True)
+class Golden:
+    """A project with one rule; ``section`` and ``rule`` go into its policy."""
+
+    section: str
+    rule: dict[str, Any]
+    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
+    objective: Any = "value - cost"
+
+    def project(self) -> oo.Project:
+        policy = {"objective": self.objective, self.section: [self.rule]}
+        tables = {"customers": CUSTOMERS, "offers": OFFERS, "candidates": CANDIDATES} | self.tables
+        return project(policy, tables_of(**tables), FOUR_WEEKS)
+
+
+CAPACITY = table(
+    "region date calls", "north 1 1", "north 2 1", "north 8 0", "south 1 1", "south 2 1", "south 8 0"
+)
+FALLBACK = table("channel delivery_rate fallback minutes", "email 0.75 call 0", "call 1 - 10")
+CALLS, EMAILS, CARDS = {"channel": "call"}, {"channel": "email"}, {"offer": "card"}
+
+GOLDEN = {
+    "eligibility-drop": Golden("eligibility", {"name": "adults", "drop": {"customer.age": {"lt": 18}, "offer": "card"}}),
+    "limit-max": Golden("limits", {"name": "budget", "measure": "cost", "max": 11}),
+    "limit-min": Golden("limits", {"name": "loan volume", "where": {"offer.category": "credit"}, "min": 1, "max": 2}),
+    "limit-per": Golden("limits", {"name": "by region and channel", "per": ["customer.region", "channel"], "max": 1}),
+    "limit-table": Golden(
+        "limits",
+        {"name": "call desk", "where": CALLS, "per": ["customer.region", "date"], "max": {"table": "desk", "column": "calls"}},
+        {"desk": CAPACITY},
+    ),
+    "limit-over-min": Golden("limits", {"name": "hurdle rate", "measure": "value", "over": "cost", "min": 1.5}),
+    "limit-over-max": Golden("limits", {"name": "call share", "where": CALLS, "over": {"measure": "contacts"}, "max": 0.4}),
+    "limit-fallback": Golden("limits", {"name": "desk", "where": CALLS, "measure": "minutes", "max": 20}, {"channels": FALLBACK}),
+    "limit-minimise": Golden("limits", {"name": "three contacts", "min": 3}, objective={"minimise": "cost"}),
+    "contact-horizon": Golden("contact", {"name": "pressure", "max": 1}),
+    "contact-window": Golden("contact", {"name": "pressure", "max": 1, "days": 7}),
+    "contact-history": Golden("contact", {"name": "pressure", "max": 1, "days": 7}, {"history": PAST}),
+    "contact-history-ignored": Golden("contact", {"name": "pressure", "max": 1, "days": 7, "history": False}, {"history": PAST}),
+    "contact-where": Golden("contact", {"name": "e-mails", "where": EMAILS, "max": 1}),
+    "contact-per": Golden("contact", {"name": "per category", "max": 1, "per": ["offer.category"]}),
+    "contact-occasions": Golden(
+        "contact", {"name": "occasions", "max": 1, "days": 14, "count": "occasions"},
+        {"candidates": table("customer_id action_id value cost", "ann loan-call-1 12 5", "ann card-call-1 6 5", "ann card-email-1 4 1")},
+    ),
+    "contact-column": Golden("contact", {"name": "own cap", "max": {"column": "customer.most"}}),
+    "contact-fallback": Golden("contact", {"name": "calls", "where": CALLS, "max": 1}, {"channels": FALLBACK}),
+    "conflict-lag": Golden("conflicts", {"name": "no e-mail after a call", "first": CALLS, "then": EMAILS, "days": 7}),
+    "conflict-same": Golden("conflicts", {"name": "a week apart", "first": {}, "then": {}, "days": 7}),
+    "conflict-either_order": Golden(
+        "conflicts", {"name": "never both", "first": CARDS, "then": {"offer": "loan"}, "days": 7, "either_order": True}
+    ),
+    "conflict-history": Golden(
+        "conflicts", {"name": "cards apart", "first": CARDS, "then": CARDS, "days": 7}, {"history": PAST}
+    ),
+    "conflict-commitment": Golden(
+        "conflicts", {"name": "never both", "first": CARDS, "then": CARDS, "days": 7, "either_order": True}, {"history": COMMITMENT}
+    ),
+}  # fmt: skip
