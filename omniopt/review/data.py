@@ -205,29 +205,39 @@ class FinishedRun:
         BadInput
             When the run does not know the customer.
         """
-        dropped = self._with_day(self.table("dropped", filters=[("customer_id", "==", customer_id)]))
         chosen = self.contacts[self.contacts["customer_id"] == customer_id]
-        next_best = self.alternatives[self.alternatives["customer_id"] == customer_id]
+        next_best, dropped = (
+            self._with_day(self.table(name, filters=[("customer_id", "==", customer_id)]))
+            for name in ("alternatives", "dropped")
+        )
         if chosen.empty and next_best.empty and dropped.empty:
             raise BadInput(f"Customer '{customer_id}' is not in this run.")
         return Customer(customer_id, chosen, next_best, dropped)
 
     def customers_like(self, text: str, at_most: int = PAGE) -> list[str]:
         """Customer ids that hold a text, those with a contact first."""
-        text = text.strip().casefold()
-        found: list[str] = []
-        for ids in (self.contacts["customer_id"], self.alternatives["customer_id"]):
-            distinct = pd.Series(ids.unique(), dtype="str")
-            found += distinct[distinct.str.casefold().str.contains(text, regex=False)].head(at_most).tolist()
+        found = _holding(self._planned_customers, text)[:at_most]
+        if len(found) < at_most:  # the alternatives are many: they are read only if need be
+            found += _holding(self._other_customers, text)[:at_most]
         return list(dict.fromkeys(found))[:at_most]
+
+    @cached_property
+    def _planned_customers(self) -> pd.Series:
+        return self.contacts["customer_id"].drop_duplicates()
+
+    @cached_property
+    def _other_customers(self) -> pd.Series:
+        return self.table("alternatives", columns=["customer_id"])["customer_id"].drop_duplicates()
 
     def knows(self, ids: pd.Series, column: str) -> list[bool]:
         """Whether each id occurs in the run's plan, alternatives or dropped candidates."""
-        known = ids.isin(self.contacts[column])
+        plan = self.contacts[column]
+        known = set(plan[plan.isin(ids)])
         for table in ("alternatives", "dropped"):
-            if not known.all():  # the dropped candidates may be many: read one column, and only if need be
-                known |= ids.isin(self.table(table, columns=[column])[column])
-        return known.tolist()
+            unknown = sorted(set(ids) - known)
+            if unknown:  # the candidates may be many: only what is asked for is read, and only if need be
+                known |= set(self.table(table, columns=[column], filters=[(column, "in", unknown)])[column])
+        return [one in known for one in ids]
 
     def dropped_because(self, contacts: pd.DataFrame) -> dict[tuple[str, str], str]:
         """Why contacts were dropped, by (customer_id, action_id); those that were not are left out."""
@@ -267,6 +277,10 @@ class FinishedRun:
         if self.start is not None:
             when = (when - pd.Timestamp(self.start)).dt.days + 1
         return frame.assign(day=when.astype("int32"))
+
+
+def _holding(ids: pd.Series, text: str) -> list[str]:
+    return ids[ids.str.casefold().str.contains(text.strip().casefold(), regex=False)].tolist()
 
 
 def finished_runs(reports: str | Path) -> list[Path]:

@@ -237,6 +237,8 @@ def decisions(held: Overrides) -> str:
         made.append(paragraph("No veto and no lock yet.", "aside"))
     else:
         both = both[["decision", "customer_id", "action_id", "reason", "who", "when"]]
+        seconds = r"^(\d{4}-\d\d-\d\d)T(\d\d:\d\d):\d\d\+00:00$"
+        both["when"] = both["when"].str.replace(seconds, r"\1 \2 UTC", regex=True)
         made.append(table(both.rename(columns={"customer_id": "customer", "action_id": "action"})))
     return "".join(made)
 

@@ -114,10 +114,10 @@ class ReviewPage:
             )
             widgets.show(shown, pages.customer(self.run, one))
 
-        find.observe(search, "value")
-        self._who.observe(draw, "value")
         search()
         draw()
+        find.observe(search, "value")
+        self._who.observe(draw, "value")
         pick = widgets.stack(widgets.labelled("Find", find, field=False), self._who)
         return widgets.stack(widgets.columns(pick, widgets.stack(shown)), self._decide())
 

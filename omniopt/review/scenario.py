@@ -290,9 +290,10 @@ class WhatIf:
         outcome = (
             f"{number(abs(delta))} {'more' if delta > 0 else 'less'}{share}" if delta else "no difference"
         )
+        old, new = _told_apart(before.objective, after.objective)
         words = [
-            f"With {_listed(turned) or 'nothing changed'}, {self.run.objective} comes to"
-            f" {number(after.objective)} instead of {number(before.objective)}: {outcome}.",
+            f"With {_listed(turned) or 'nothing changed'}, {self.run.objective} comes to {new}"
+            f" instead of {old}: {outcome}.",
             _sums_in_words(before, after),
             _proof_in_words(before, after, 1 if self.run.maximises else -1),
         ]
@@ -385,6 +386,15 @@ def _step(most: float, counted: bool) -> float:
             if 20 <= parts <= 200 and abs(parts - round(parts)) < 1e-9:
                 return step
     return max(1, round(most / 100)) if counted else most / 100
+
+
+def _told_apart(a: float, b: float) -> tuple[str, str]:
+    """Two numbers in words, with as many digits as it takes to see a difference that is there."""
+    for digits in (None, *range(2, 12)):
+        words = number(a, digits), number(b, digits)
+        if words[0] != words[1]:
+            return words
+    return number(a), number(b)
 
 
 def _sums_in_words(before: Plan, after: Plan) -> str:

@@ -43,6 +43,7 @@ def opened(browser: Any, lab: Any, screenshots: Path, notebook: str, size: tuple
 def picture(page: Any, screenshots: Path, name: str) -> None:
     """Keep a picture of the whole notebook, however long it is."""
     width = page.viewport_size["width"]
+    page.set_viewport_size({"width": width, "height": 800})
     page.evaluate("document.querySelector('.jp-WindowedPanel-outer').scrollTop = 0")
     height = page.evaluate("document.querySelector('.jp-WindowedPanel-outer').scrollHeight")
     page.set_viewport_size({"width": width, "height": min(int(height) + 160, 6000)})

@@ -38,9 +38,11 @@ class Tags(HTMLParser):
 @pytest.fixture
 def evil(run: FinishedRun) -> FinishedRun:
     """A run whose every text from data tries to be markup."""
-    texts = ["customer_id", "action_id", "offer_id", "channel"]
-    run.contacts = run.contacts.assign(**{c: EVIL + run.contacts[c] for c in texts})
-    run.alternatives = run.alternatives.assign(**{c: EVIL + run.alternatives[c] for c in texts})
+    for name in ("plan", "alternatives", "dropped"):
+        table = run.table(name)
+        texts = ["customer_id", "action_id", "offer_id", "channel", *({"reason"} & set(table.columns))]
+        table.assign(**{c: EVIL + table[c] for c in texts}).to_parquet(run.folder / f"{name}.parquet")
+    run = FinishedRun(run.folder)
     for rule in run.certificate["rules"]:
         rule["name"] = EVIL + rule["name"]
         rule["group"] = {EVIL + k: EVIL + str(v) for k, v in rule.get("group", {}).items()}
