@@ -17,7 +17,7 @@ import pandas as pd
 from omniopt.errors import BadInput, Fault, Infeasible, OmnioptError, StoppedWithoutPlan
 from omniopt.project import PROJECT_FILE, Project
 from omniopt.runs import manifest, share
-from omniopt.tables import Tables, read_parquet, write_parquet
+from omniopt.tables import Tables, read_parquet, sha256_of, write_parquet
 
 ERROR = (
     "error.json"  # how a failed notebook tells the pipeline what was wrong, with every fault and its place
@@ -48,6 +48,20 @@ class Run:
     def needs_scores(self) -> bool:
         """Whether values are worked out from scores; a project may bring candidates with values instead."""
         return self.tables.candidates is None or self.tables.scores is not None
+
+    @property
+    def own_model(self) -> bool:
+        """Whether scores are those of a model made here; a project may bring scores or candidates."""
+        return self.tables.candidates is None and self.tables.scores is None
+
+    def scores(self) -> pd.DataFrame | None:
+        """The scores that notebook 02 left; None where it makes none, whatever an older run left."""
+        return self.frame("scores") if self.own_model else None
+
+    def verdict(self) -> dict[str, Any] | None:
+        """What verification said of the very plan that is in the folder; None if it was not asked about it."""
+        said = self.mapping("verification")
+        return said if said and said.get("of") == plan_hashes(self.folder) else None
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
@@ -91,6 +105,15 @@ def begin(project: str | Path = "", folder: str | Path = ".") -> Run:
     place.mkdir(parents=True, exist_ok=True)
     _tell_pipeline_of_errors(place)
     return Run(Project.load(project or nearby()), place)
+
+
+def plan_hashes(folder: Path) -> dict[str, str]:
+    """Hashes of a plan's files, by which a later reader knows whether it is still the same plan."""
+    return {
+        name: sha256_of(folder / name)
+        for name in ("plan.parquet", "certificate.json")
+        if (folder / name).is_file()
+    }
 
 
 def nearby() -> Path:

@@ -259,7 +259,8 @@ def verification(folder: Path) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``ok``, ``objective``, ``bound_proven``, ``solver_bound``, ``checks`` and ``findings``.
+        ``ok``, ``objective``, ``bound_proven``, ``solver_bound``, ``checks``, ``findings``, and ``of``: the
+        hashes of the plan's files that were verified.
     """
     from dataclasses import asdict
 
@@ -275,6 +276,7 @@ def verification(folder: Path) -> dict[str, Any]:
             {"name": name, "ok": bool(ok), "detail": str(detail)} for name, ok, detail in verdict.checks
         ],
         "findings": [asdict(fault) for fault in verdict.findings],
+        "of": notebook.plan_hashes(folder),
     }
 
 

@@ -34,11 +34,13 @@ def keep(run: Run, scores: pd.DataFrame, model: Any) -> None:
 def model(run: Run) -> Fragment:
     """How good the response model is, on a period later than the one it was trained on."""
     report, bins = run.mapping("model"), run.frame("calibration")
-    if report is None or bins is None:
+    if not run.own_model:
         brought = "candidates" if run.tables.candidates is not None else "scores"
         return Fragment(
             paragraph(f"The project brings its own {brought}; no model was made, and none is judged here.")
         )
+    if report is None or bins is None:
+        return Fragment(paragraph("No model was made yet: notebook 02 does it."))
     trained, judged = report["trained"], report["calibrated"]
     day = _days(run)
     first = (
@@ -81,7 +83,7 @@ def outcomes(run: Run) -> Fragment:
         return Fragment(
             paragraph("The project has no table of outcomes after the planning date to compare with.")
         )
-    scores = run.frame("scores") if run.tables.scores is None else run.tables.scores
+    scores = run.scores() if run.tables.scores is None else run.tables.scores
     if scores is None:
         return Fragment(paragraph("There are outcomes, but no scores to compare them with."))
     compared = knowledge.compare(scores, actual)

@@ -139,7 +139,7 @@ def one_page(result: Result) -> Fragment:
         ("Objective", number(certificate["objective"]), aim(certificate)),
     ]
     shown = [tile for tile in made if tile[1] != "–"]
-    told = proof(certificate) + _gain(result) + _checked(result.run.mapping("verification"))
+    told = proof(certificate) + _gain(result) + _checked(result.run.verdict())
     return Fragment(tiles(shown) + told)
 
 

@@ -32,5 +32,5 @@ def result(small: Path, tmp_path: Path) -> Result:
     manifest.write(run.folder, manifest.begin(run.project, "20261122-120000-small", {"gap": 0.001}, False))
     run.keep("baselines", BASELINES)
     checks = [{"name": "limits", "ok": True, "detail": "customer C00001 is fine"}]
-    run.keep("verification", {"ok": True, "bound_proven": 69.006, "checks": checks, "findings": []})
+    run.keep("verification", {"ok": True, "bound_proven": 69.006, "checks": checks, "findings": [], "of": {}})
     return Result(run, CONTACTS, REASONS, CERTIFICATE)

@@ -78,10 +78,10 @@ def test_what_verification_said(result: Result) -> None:
         {"name": "bound", "ok": True, "detail": ""},
     ]
     result.run.keep(
-        "verification", {"ok": False, "checks": checks, "findings": [{"message": "C00001 twice"}]}
+        "verification", {"ok": False, "checks": checks, "findings": [{"message": "C00001 twice"}], "of": {}}
     )
     assert "Verification FAILED in 1 of 2 checks. Do not use this plan." in words_of(report.one_page(result))
-    (result.run.folder / "verification.json").unlink()
+    (result.run.folder / "certificate.json").write_text("another plan")
     assert "has not been verified" in words_of(report.one_page(result))
 
 
@@ -93,7 +93,14 @@ def test_what_verification_said(result: Result) -> None:
     ],
 )
 def test_whose_word_the_bound_is(result: Result, proven: float, words: str) -> None:
-    verdict = {"ok": True, "checks": [], "findings": [], "bound_proven": proven, "solver_bound": 69.005}
+    verdict = {
+        "ok": True,
+        "checks": [],
+        "findings": [],
+        "bound_proven": proven,
+        "solver_bound": 69.005,
+        "of": {},
+    }
     result.run.keep("verification", verdict)
     assert words in words_of(report.one_page(result))
 
@@ -211,6 +218,13 @@ def test_the_notice_is_the_projects_own(result: Result) -> None:
     assert words_of(report.notice(result)) == "From a shop ."
     (root / "NOTICE.md").write_text("Made up.")
     assert words_of(report.notice(result)) == "Made up."
+
+
+def test_what_an_older_run_left_is_not_taken_for_this_ones(result: Result) -> None:
+    result.run.keep("scores", pd.DataFrame({"p_response": [0.5]}))
+    result.run.keep("model", {"auc": 1.0})
+    assert result.run.scores() is None
+    assert "brings its own scores" in words_of(quality.model(result.run))
 
 
 def test_a_rehearsal_says_so(result: Result) -> None:
