@@ -85,6 +85,18 @@ def test_the_readme_example_says_what_comes_out(checkout: Path) -> None:
     assert names["cheaper"].objective == pytest.approx(6)
 
 
+def test_links_between_pages_lead_somewhere(tracked: list[Path], checkout: Path) -> None:
+    pages = [path for path in tracked if path.suffix == ".md"]
+    broken = [
+        f"{page.relative_to(checkout)} links to {target}"
+        for page in pages
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8"))
+        if "://" not in target and not (page.parent / target).exists()
+    ]
+    assert pages
+    assert not broken
+
+
 def test_ci_uses_the_commands_of_the_readme(checkout: Path) -> None:
     script = (checkout / ".ci" / "run").read_text(encoding="utf-8")
     assert re.search(r"^make test$", script, re.MULTILINE)
