@@ -38,7 +38,7 @@ lint: $(STAMP) ## style, types, the layers of the house, notebooks without outpu
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/nbstripout --verify $$(git ls-files '*.ipynb')
+	$(BIN)/nbstripout --verify notebooks/*.ipynb
 
 test: lint ## lint, then every test that is not slow
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow"

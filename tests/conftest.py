@@ -6,8 +6,13 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from omniopt.runs.doctor import find_chromium
+
+# No deadlines: the first example pays for compiling kernels. Where CI is set, the same examples every time.
+settings.register_profile("house", deadline=None, derandomize=os.environ.get("CI") == "true")
+settings.load_profile("house")
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
