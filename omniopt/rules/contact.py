@@ -178,37 +178,48 @@ class ContactRows:
     def _conflict(self, rule: Conflict) -> UnitRows:
         self._days_needed(rule.name)
         firsts, thens = self._matches(rule.first, rule.name), self._matches(rule.then, rule.name)
-        day, customer = self.first.day, self.candidates.customer
         orders = [(firsts, thens, rule.first)] + ([(thens, firsts, rule.then)] if rule.either_order else [])
-        pairs, barred = [], np.zeros(len(customer), bool)
-        for leading, following, where in orders:
-            lead, follow = np.flatnonzero(leading), np.flatnonzero(following)
-            pairs.append(
-                _followers(customer[lead], day[lead], lead, customer[follow], day[follow], follow, rule.days)
-            )
-            past = self.catalogue.history
-            past = past.take(self.scopes.match(where, past, rule.name) & (past.codes["customer"] >= 0))
-            earlier = (past.codes["customer"], past.day, np.full(len(past), -1))
-            later = (customer[follow], day[follow], follow)
-            barred[_followers(*earlier, *later, rule.days)[1]] = True
-            if rule.either_order:  # a commitment in the future also bars what would come before it
-                barred[_followers(*later, *earlier, rule.days)[0]] = True
+        barred = self._barred(rule, orders)
         alone = np.flatnonzero(barred)
         ones = np.ones(len(alone), np.int64)
         forbidden = _rows_of(ones, 0 * ones, alone, rule.name)
-        if (
-            rule.first == rule.then
-        ):  # any two within the lag clash: one row per window says it, and says it tighter
+        if rule.first == rule.then:
+            # any two within the lag clash: one row per window says so, and says it tighter than pairs
             inside = np.flatnonzero(firsts & ~barred)
             none = np.zeros(0, np.int64)
-            things = _Things.of(inside, self.first.take(inside), 0 * inside, past.take(none), none)
+            past = self.catalogue.history.take(none)
+            things = _Things.of(inside, self.first.take(inside), 0 * inside, past, none)
             windows = things.windows(rule.days, False)
             return _merged(windows.rows(things, np.ones(len(windows.begin), np.int64), rule.name), forbidden)
+        pairs = [
+            _followers(*self._placed(leading), *self._placed(following), rule.days)
+            for leading, following, _ in orders
+        ]
         pair = np.concatenate(pairs, axis=1)
         pair = np.unique(np.sort(pair[:, pair[0] != pair[1]], axis=0), axis=1)
         pair = pair[:, ~(barred[pair[0]] | barred[pair[1]])]
         ones = np.ones(pair.shape[1], np.int64)
         return _merged(_rows_of(2 * ones, ones, pair.T.ravel(), rule.name), forbidden)
+
+    def _placed(self, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Customer, day and position of the masked candidates."""
+        index = np.flatnonzero(mask)
+        return self.candidates.customer[index], self.first.day[index], index
+
+    def _barred(
+        self, rule: Conflict, orders: list[tuple[np.ndarray, np.ndarray, dict[str, Any]]]
+    ) -> np.ndarray:
+        """Mark the candidates that past contacts and commitments rule out."""
+        barred = np.zeros(len(self.candidates), bool)
+        for _, following, where in orders:
+            past = self.catalogue.history
+            past = past.take(self.scopes.match(where, past, rule.name) & (past.codes["customer"] >= 0))
+            earlier = (past.codes["customer"], past.day, np.full(len(past), -1))
+            later = self._placed(following)
+            barred[_followers(*earlier, *later, rule.days)[1]] = True
+            if rule.either_order:  # a commitment in the future also bars what would come before it
+                barred[_followers(*later, *earlier, rule.days)[0]] = True
+        return barred
 
 
 def _rows_of(count: np.ndarray, cap: np.ndarray, member: np.ndarray, name: str) -> UnitRows:
