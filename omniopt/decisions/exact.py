@@ -15,7 +15,8 @@ import numpy as np
 import pulp
 from scipy import sparse
 
-TOLERANCE = 1e-9  # of rows and of integrality, the least that HiGHS accepts being 1e-10
+TOLERANCE = 1e-9  # of rows, reduced costs and integrality, the least that HiGHS accepts being 1e-10
+LARGEST = 10  # objectives are scaled so that the largest number is about 2 to this power, if it is less
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,8 @@ def solve(
         model.add_variable(f"x{j}", float(a), float(b), pulp.LpInteger if j < binaries else pulp.LpContinuous)
         for j, (a, b) in enumerate(zip(lower, upper, strict=True))
     ]
-    model += pulp.lpSum(map(mul, (-objective).tolist(), columns))
+    scale = _scale(objective)
+    model += pulp.lpSum(map(mul, (-scale * objective).tolist(), columns))
     for i in range(matrix.shape[0]):
         begin, end = matrix.indptr[i : i + 2]
         if begin == end:
@@ -85,18 +87,25 @@ def solve(
     solver = pulp.HiGHS(
         msg=False, threads=1, gapRel=gap, gapAbs=0.0, timeLimit=time_limit,
         mip_feasibility_tolerance=TOLERANCE, primal_feasibility_tolerance=TOLERANCE,
+        dual_feasibility_tolerance=TOLERANCE,
     )  # fmt: skip
     model.solve(solver)
-    return _outcome(model, columns)
+    return _outcome(model, columns, scale)
 
 
-def _outcome(model: pulp.LpProblem, columns: list[pulp.LpVariable]) -> Outcome:
+def _scale(objective: np.ndarray) -> float:
+    """Return the power of two that lifts small objectives out of reach of the solver's tolerances."""
+    largest = float(np.abs(objective).max(initial=0.0))
+    return 1.0 if largest == 0.0 else 2.0 ** max(0, LARGEST - math.frexp(largest)[1])
+
+
+def _outcome(model: pulp.LpProblem, columns: list[pulp.LpVariable], scale: float) -> Outcome:
     highs = model.solverModel
     status = highs.getModelStatus().name
     if status in ("kInfeasible", "kUnboundedOrInfeasible"):  # binaries are bounded, so only one of the two
         return Outcome("infeasible", None, -math.inf)
     info = highs.getInfo()
-    bound = -float(info.mip_dual_bound)
+    bound = -float(info.mip_dual_bound) / scale
     if not math.isfinite(bound):
         bound = math.inf
     found = math.isfinite(info.objective_function_value) and int(info.primal_solution_status) == 2
