@@ -1,0 +1,149 @@
+"""The same inputs give the same bytes, whatever the order of rows and columns, hash seed and threads."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pandas as pd
+import tiny
+
+import omniopt as oo
+
+HEAD = {"start": tiny.START, "days": 14}
+# what may differ between two machines, two moments, or two orders of the same rows
+ASIDE = ("seconds", "peak_memory_mb", "inputs", "versions")
+
+
+def campaign(customers: int = 60) -> tiny.Case:
+    """A project with rules of every kind and many ties."""
+    r = Random(3)
+    regions = ["north", "south", "west"]
+    actions = [(f"a{k}", ["loan", "card"][k % 2], ["email", "call", "sms"][k % 3], 1 + k) for k in range(9)]
+    tables = {
+        "customers": pd.DataFrame({"customer_id": range(customers), "region": [regions[c % 3] for c in range(customers)]}),
+        "offers": pd.DataFrame({"offer_id": ["loan", "card"], "category": ["credit", "plastic"]}),
+        "channels": pd.DataFrame({"channel": ["email", "call", "sms"], "minutes": [0, 10, 1]}),
+        "actions": pd.DataFrame(actions, columns=["action_id", "offer_id", "channel", "date"]),
+        "candidates": pd.DataFrame([
+            {"customer_id": c, "action_id": a[0], "value": r.randint(1, 8), "cost": r.randint(1, 3)}
+            for c in range(customers) for a in actions
+        ]),
+        "history": pd.DataFrame([
+            {"customer_id": c, "offer_id": "loan", "channel": "call", "date": -r.randint(0, 9), "outcome": "sent"}
+            for c in range(0, customers, 4)
+        ]),
+        "desk": pd.DataFrame({"region": regions, "minutes": [40, 50, 60]}),
+    }  # fmt: skip
+    policy = {
+        "objective": "value - cost",
+        "limits": [
+            {"name": "budget", "measure": "cost", "max": 120},
+            {"name": "desk", "where": {"channel": "call"}, "per": "customer.region", "measure": "minutes",
+             "max": {"table": "desk", "column": "minutes"}},
+            {"name": "sms share", "where": {"channel": "sms"}, "over": {"measure": "contacts"}, "max": 0.4},
+        ],
+        "contact": [{"name": "pressure", "max": 2, "days": 7}, {"name": "category", "max": 1, "per": ["offer.category"], "days": 14}],
+        "conflicts": [{"name": "calls", "first": {"channel": "call"}, "then": {"channel": "call"}, "days": 10}],
+    }  # fmt: skip
+    return tiny.Case(tables, policy, HEAD, {})
+
+
+def claims(plan: oo.decisions.Plan) -> dict:
+    return {k: v for k, v in plan.certificate.items() if k not in ASIDE}
+
+
+def saved(plan: oo.decisions.Plan, folder: Path) -> tuple[bytes, bytes, bytes]:
+    plan.save(folder)
+    return tuple((folder / f"{n}.parquet").read_bytes() for n in ("plan", "dropped", "alternatives"))  # type: ignore[return-value]
+
+
+def solve(case: tiny.Case) -> oo.decisions.Plan:
+    return oo.optimize(case.project(), gap=1e-4)
+
+
+def shuffled(case: tiny.Case, seed: int) -> tiny.Case:
+    """The same case with the rows of every table shuffled and its columns in reverse."""
+    draw = np.random.default_rng(seed)
+    tables = {
+        name: frame.iloc[draw.permutation(len(frame))].reset_index(drop=True)[frame.columns[::-1]]
+        for name, frame in case.tables.items()
+    }
+    return tiny.Case(
+        dict(reversed(tables.items())), case.policy, case.horizon, case.multi_valued, case.vetoes, case.locks
+    )
+
+
+def test_order_of_rows_and_columns_changes_nothing(tmp_path: Path) -> None:
+    first = solve(campaign())
+    again = solve(shuffled(campaign(), 1))
+    assert saved(first, tmp_path / "a") == saved(again, tmp_path / "b")
+    assert json.dumps(claims(first)) == json.dumps(claims(again))
+    assert len(first.contacts) > 40
+
+
+def test_order_changes_nothing_in_random_projects(tmp_path: Path) -> None:
+    for number in range(3000, 3025):
+        case = tiny.make(Random(number))
+        try:
+            first = solve(case)
+        except oo.Infeasible:
+            continue
+        again = solve(shuffled(case, number))
+        assert saved(first, tmp_path / "a") == saved(again, tmp_path / "b"), number
+        assert json.dumps(claims(first)) == json.dumps(claims(again)), number
+
+
+SCRIPT = """
+import pickle, sys
+from pathlib import Path
+import omniopt as oo
+tables, policy, horizon = pickle.loads(Path(sys.argv[1]).read_bytes())
+oo.optimize(oo.Project.from_frames(policy, horizon=horizon, **tables), gap=1e-4).save(sys.argv[2])
+"""
+
+
+def test_hash_seed_and_threads_change_nothing(tmp_path: Path) -> None:
+    case = campaign()
+    (tmp_path / "case").write_bytes(pickle.dumps((case.tables, case.policy, case.horizon)))
+    here = saved(solve(case), tmp_path / "here")
+    root = str(Path(oo.__file__).parents[1])
+    running = []
+    for seed, threads in (("1", "1"), ("4711", "2")):
+        environment = os.environ | {
+            "PYTHONHASHSEED": seed, "PYTHONPATH": root, "NUMBA_NUM_THREADS": threads, "OMP_NUM_THREADS": threads,
+            "OPENBLAS_NUM_THREADS": threads,
+        }  # fmt: skip
+        command = [sys.executable, "-c", SCRIPT, str(tmp_path / "case"), str(tmp_path / seed)]
+        running.append((seed, subprocess.Popen(command, env=environment)))
+    for seed, process in running:
+        assert process.wait(timeout=120) == 0
+        there = tuple(
+            (tmp_path / seed / f"{n}.parquet").read_bytes() for n in ("plan", "dropped", "alternatives")
+        )
+        assert there == here
+        told = json.loads((tmp_path / seed / "certificate.json").read_text())
+        expected = json.loads((tmp_path / "here" / "certificate.json").read_text())
+        assert {k: v for k, v in told.items() if k not in ASIDE} == {
+            k: v for k, v in expected.items() if k not in ASIDE
+        }
+
+
+def test_the_campaign_is_solved_right() -> None:
+    """Too large for brute force; its plan keeps the rules all the same, and its prices prove the bound."""
+    case = campaign(18)
+    plan, reference = solve(case), case.reference()
+    place = {c.key: j for j, c in enumerate(reference.alive)}
+    keys = zip(plan.contacts["customer_id"], plan.contacts["action_id"], strict=True)
+    assert reference.keeps_all([place[k] for k in keys])
+    prices = [e["price"] for e in plan.certificate["rules"] if e["kind"] == "limit"]
+    assert [e["name"] for e in plan.certificate["rules"] if e["kind"] == "limit"] == [
+        r.name for r in reference.rows
+    ]
+    assert abs(plan.certificate["bound_from_prices"] - reference.proven_by(prices)) < 1e-6
