@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,7 @@ class Plan:
             raise BadInput(f"the plan cannot be written to {folder}: {error.strerror}") from None
 
     def _write(self, staging: Path, folder: Path) -> None:
+        began = time.perf_counter()
         certificate = dict(self.certificate)
         if self.problem is not None and self.problem.project.file is not None:
             certificate["project"] = os.path.relpath(self.problem.project.file.resolve(), folder.resolve())
@@ -113,6 +115,7 @@ class Plan:
         write_parquet(self.alternatives, staging / "alternatives.parquet")
         if self.scores is not None:
             write_parquet(self.scores, staging / "scores.parquet")
+        certificate["seconds"] = certificate["seconds"] | {"write": round(time.perf_counter() - began, 3)}
         text = json.dumps(certificate, indent=1, ensure_ascii=False, allow_nan=False)
         (staging / "certificate.json").write_text(text + "\n", encoding="utf-8")
 
