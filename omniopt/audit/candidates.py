@@ -6,7 +6,8 @@ With p the score, d the delivery rate, f the fallback channel and d_f = its own 
     value    = response × value per response
     cost     = unit_cost + (1−d)·unit_cost_f + response × incentive_cost
 
-Where the customer may not be contacted on f, or there is none, the terms of f vanish.
+Where the customer may not be contacted on f, or there is none, the terms of f vanish. An action with a cost
+of its own costs that instead of the channel's unit cost.
 """
 
 from __future__ import annotations
@@ -125,7 +126,6 @@ def build(inputs: Inputs, scores: pd.DataFrame | None) -> Candidates:
     """
     tables, world = inputs.tables, inputs.world
     actions = world.frames["action"]
-    n_actions = len(actions)
     if tables.candidates is not None:
         customer = code(world.ids["customer"], tables.candidates["customer_id"])
         action = code(world.ids["action"], tables.candidates["action_id"])
@@ -135,10 +135,8 @@ def build(inputs: Inputs, scores: pd.DataFrame | None) -> Candidates:
         if tables.customers is None:
             raise Unchecked("the project has neither candidates nor customers")
         known = np.sort(code(world.ids["customer"], tables.customers["customer_id"]))
-        offered = (
-            code(world.ids["action"], tables.actions["action_id"]) if tables.actions is not None else None
-        )
-        listed = np.arange(n_actions) if offered is None else np.sort(offered)
+        # An id that only history names has no offer, and is no action that could be taken.
+        listed = np.flatnonzero(_codes(actions, "offer_id", world.ids["offer"]) >= 0)
         customer, action = np.repeat(known, len(listed)), np.tile(listed, len(known))
     offer = np.append(_codes(actions, "offer_id", world.ids["offer"]), -1)[action]
     channel = np.append(_codes(actions, "channel", world.ids["channel"]), -1)[action]
@@ -289,11 +287,17 @@ def _values(
     chance_f = np.where(has, look_up(chance, fallback), 0.0)
     rate_f = np.where(has, _delivery(inputs, rows.customer, fallback), 0.0)
     response = rate * look_up(chance, rows.channel) + (1.0 - rate) * rate_f * chance_f
+    measures = {"response": response}
     money = _column(world.frames["offer"], "value", np.nan)[rows.offer]
     if "value" in scores:
         override = look_up(scores["value"].to_numpy(dtype=float, na_value=np.nan)[order], rows.channel)
         money = np.where(np.isnan(override), money, override)
+    if "value" in scores or "value" in world.frames["offer"]:
+        measures["value"] = response * money
     unit = _column(world.frames["channel"], "unit_cost", 0.0)
-    cost = unit[rows.channel] + np.where(has, (1.0 - rate) * unit[fallback], 0.0)
-    cost += response * _column(world.frames["offer"], "incentive_cost", 0.0)[rows.offer]
-    return {"response": response, "value": response * money, "cost": cost}
+    of_action = "cost" in world.frames["action"]
+    if of_action or "unit_cost" in world.frames["channel"]:
+        own = _column(world.frames["action"], "cost", 0.0)[rows.action] if of_action else unit[rows.channel]
+        cost = own + np.where(has, (1.0 - rate) * unit[fallback], 0.0)
+        measures["cost"] = cost + response * _column(world.frames["offer"], "incentive_cost", 0.0)[rows.offer]
+    return measures

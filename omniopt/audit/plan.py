@@ -14,7 +14,6 @@ from omniopt.audit.candidates import Candidates
 from omniopt.audit.inputs import Inputs, code
 from omniopt.audit.limits import values_of
 from omniopt.audit.rounding import same_row
-from omniopt.audit.scope import Unchecked
 from omniopt.errors import Faults
 from omniopt.tables import read_parquet
 
@@ -143,10 +142,9 @@ def columns(inputs: Inputs, candidates: Candidates, plan: Plan, faults: Faults) 
         if name == "objective":
             true = small.objective
         else:
-            try:
-                true = values_of(world, small, name)
-            except Unchecked:
-                true = np.full(len(at), np.nan)
+            # What an offer calls its value is money per response, and not what a contact is worth.
+            own = name in small.own or name in world.frames["action"]
+            true = values_of(world, small, name) if own else np.full(len(at), np.nan)
         _differ(faults, found, np.flatnonzero(~same_row(numbers, true)), numbers, true, name)
     ordered = plan.frame[["customer_id", "date", "action_id"]]
     key = [code(world.ids["customer"], ordered["customer_id"]), days(inputs, ordered["date"])]

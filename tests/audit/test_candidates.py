@@ -179,6 +179,18 @@ def test_actions_without_a_table_are_offers_by_channels_by_dates() -> None:
     assert set(found.rows.day) == set(range(1, 8))
 
 
+def test_an_action_of_its_own_cost_and_no_cost_at_all() -> None:
+    tables = base()
+    tables["actions"]["cost"] = [3.0, 4.0]
+    found, _ = rebuilt(**tables)
+    assert found.own["cost"] == pytest.approx(
+        [3.0 + 0.8, 4.0 + 0.2 * 0.5 + 0.454 * 2, 3.0 + 0.64, 4.0 + 0.64]
+    )
+    tables = base()
+    del tables["channels"]["unit_cost"]
+    assert "cost" not in rebuilt(**tables)[0].own
+
+
 def test_a_missing_score_is_never_zero() -> None:
     tables = base()
     tables["scores"] = tables["scores"].iloc[[0, 2, 3]]

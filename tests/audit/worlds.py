@@ -109,13 +109,10 @@ def _history(rng: np.random.Generator, customers: list[str], days: int) -> pd.Da
             day,
         )
         planned = day > 0
-        rows[key] = (_date(day), None if planned else rng.choice(outcomes), planned)
-    frame = pd.DataFrame([(*key[:3], *rest) for key, rest in rows.items()])
-    return (
-        frame.set_axis(["customer_id", "offer_id", "channel", "date", "outcome", "planned"], axis=1)
-        if len(frame)
-        else (pd.DataFrame(columns=["customer_id", "offer_id", "channel", "date", "outcome", "planned"]))
-    )
+        action = f"a{rng.integers(0, 2)}" if rng.random() < 0.5 else None
+        rows[key] = (_date(day), None if planned else rng.choice(outcomes), planned, action)
+    columns = ["customer_id", "offer_id", "channel", "date", "outcome", "planned", "action_id"]
+    return pd.DataFrame([(*key[:3], *rest) for key, rest in rows.items()], columns=columns)
 
 
 def _actions(rng: np.random.Generator, days: int, offers: list[str]) -> pd.DataFrame:
@@ -167,6 +164,21 @@ def policy(rng: np.random.Generator, n: int, named: bool) -> dict[str, Any]:
         return [rules[k] for k in sorted(picked)]
 
     limits = [
+        {"name": "reach", "where": {"customer.region": {"ne": "w"}}, "min": 1},
+        {
+            "name": "spend",
+            "measure": "cost",
+            "min": 1.0,
+            "max": 12.5,
+            "per": ["channel"],
+            "where": {"channel": "call"},
+        },
+        {
+            "name": "busy",
+            "per": ["offer.category", "channel"],
+            "where": {"channel.minutes": {"ge": 1}},
+            "max": 2,
+        },
         {"name": "budget", "measure": "cost", "max": float(rng.integers(3, 40))},
         {
             "name": "desk",
@@ -208,6 +220,7 @@ def policy(rng: np.random.Generator, n: int, named: bool) -> dict[str, Any]:
         {"name": "per tag", "max": 1, "per": ["offer.tags"]},
         {"name": "own cap", "max": {"column": "customer.max_offers"}},
         {"name": "occasions", "max": 1, "days": 5, "count": "occasions"},
+        {"name": "late", "where": {"date": {"gt": 3}, "customer.region": ["n", "s"]}, "max": 1, "days": 20},
         {"name": "few sms", "where": {"channel": "sms"}, "max": 1, "days": 6, "per": ["channel"]},
     ]
     conflicts = [
@@ -234,6 +247,12 @@ def policy(rng: np.random.Generator, n: int, named: bool) -> dict[str, Any]:
         {"name": "late texts", "drop": {"channel": "sms", "date": {"ge": _date(6)}}},
     ]
     if named:
+        contact.append(
+            {"name": "waves", "where": {"action.wave": "first"}, "max": 1, "days": 9, "per": ["offer"]}
+        )
+        conflicts.append(
+            {"name": "same wave", "first": {"action.wave": "first"}, "then": {"action": "a1"}, "days": 5}
+        )
         limits.append({"name": "effort", "measure": "effort", "where": {"action.wave": "second"}, "max": 9})
         eligibility.append(
             {"name": "not first", "drop": {"action.wave": "first", "customer.region": {"not_in": ["n"]}}}
