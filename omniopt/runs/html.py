@@ -208,8 +208,10 @@ def page(notebook: Path, title: str) -> str:
         exclude_anchor_links=True,
     )
     made = nbformat.read(notebook, as_version=4)
-    for cell in made.cells:
-        for output in cell.get("outputs", []):
+    for cell in (cell for cell in made.cells if "outputs" in cell):
+        # Warnings are for those who run notebooks, and may name folders; they stay in the notebook.
+        cell["outputs"] = [output for output in cell["outputs"] if output.get("name") != "stderr"]
+        for output in cell["outputs"]:
             # Every piece brings the style along for JupyterLab; the page needs it once.
             data = output.get("data", {})
             if "text/html" in data:

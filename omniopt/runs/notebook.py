@@ -55,11 +55,11 @@ class Run:
         return self.tables.candidates is None and self.tables.scores is None
 
     def scores(self) -> pd.DataFrame | None:
-        """The scores that notebook 02 left; None where it makes none, whatever an older run left."""
+        """The scores that notebook 02 left; None where it makes none, whatever lies in the folder."""
         return self.frame("scores") if self.own_model else None
 
     def verdict(self) -> dict[str, Any] | None:
-        """What verification said of the very plan that is in the folder; None if it was not asked about it."""
+        """What verification said of the very plan that is in the folder; None if it was not asked."""
         said = self.mapping("verification")
         return said if said and said.get("of") == plan_hashes(self.folder) else None
 
@@ -69,7 +69,7 @@ class Run:
         return manifest.read(self.folder) or manifest.begin(self.project, "draft", {}, report_only=True)
 
     def keep(self, name: str, what: pd.DataFrame | dict[str, Any] | None) -> None:
-        """Leave a frame (as Parquet) or a mapping (as JSON) in the folder; None leaves nothing."""
+        """Leave a frame (Parquet) or a mapping (JSON) in the folder; None leaves nothing."""
         if isinstance(what, pd.DataFrame):
             write_parquet(what, self.folder / f"{name}.parquet")
         elif what is not None:

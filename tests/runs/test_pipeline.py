@@ -72,6 +72,15 @@ def test_nothing_of_this_machine_in_what_a_run_leaves(small: Path, tmp_path: Pat
     assert 'folder = "."' in given and os.path.relpath(small / "omniopt.yaml", folder) in given
 
 
+def test_the_report_shows_what_04_shows_but_no_code_and_no_warnings(small: Path, tmp_path: Path) -> None:
+    code = "import sys, warnings\nprint('the plan & all')\nwarnings.warn('mind the gap')"
+    write_notebooks(small, **{"04_report": code})
+    page = (pipeline.run(small, reports=tmp_path / "reports").folder / "report.html").read_text()
+    assert "the plan &amp; all" in page
+    assert "mind the gap" not in page and "import sys" not in page and "<script" not in page
+    assert "<title>small &amp; tidy – " in page
+
+
 def test_notebooks_run_on_this_interpreter_with_this_package_and_leave_the_home_alone(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
