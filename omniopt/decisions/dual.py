@@ -53,9 +53,10 @@ def all_margins(problem: Problem, index: kernels.UnitIndex, dual: Dual) -> np.nd
     )  # fmt: skip
 
 
-def _best_sets(
+def unit_optima(
     index: kernels.UnitIndex, worth: np.ndarray, marks: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return every unit's best worth, the best sets, and where the search was exact."""
     return kernels.best_sets(
         index.unit_start,
         worth,
@@ -88,7 +89,7 @@ def prove(problem: Problem, index: kernels.UnitIndex, prices: np.ndarray) -> Dua
     prices = np.where(np.isfinite(side), prices, 0.0)
     side = np.where(np.isfinite(side), side, 0.0)
     worth = problem.objective - problem.matrix.T @ prices
-    value, chosen, _ = _best_sets(index, worth, forced(problem))
+    value, chosen, _ = unit_optima(index, worth, forced(problem))
     total = math.fsum([*(prices * side), *value])
     return Dual(prices, total + rounding(problem, index, prices, side, chosen), worth, value, chosen)
 
@@ -136,7 +137,7 @@ def rough_prices(problem: Problem, index: kernels.UnitIndex) -> np.ndarray:
         side = np.where(prices > 0, coupling.hi, coupling.lo)
         side = np.where(np.isfinite(side), side, np.where(np.isfinite(coupling.hi), coupling.hi, coupling.lo))
         worth = problem.objective - problem.matrix.T @ prices
-        value, chosen, _ = _best_sets(index, worth, marks)
+        value, chosen, _ = unit_optima(index, worth, marks)
         return float(prices @ side + step * value.sum()), side - step * (
             problem.matrix @ chosen.astype(np.float64)
         )

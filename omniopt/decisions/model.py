@@ -112,10 +112,7 @@ def describe(problem: Problem) -> str:
 
 def _row_name(problem: Problem, model: Model, i: int) -> str:
     if i < model.k:
-        group = problem.coupling.group[i]
-        days = {a: problem.catalogue.day_text(v) if a == "date" else v for a, v in group.items()}
-        inside = ", ".join(f"{a} {v}" for a, v in days.items())
-        return problem.coupling.rule[i] + (f" [{inside}]" if inside else "")
+        return problem.row_label(i)
     if i < model.k + model.r:
         units = problem.units
         customer = problem.candidates.customer[units.member[units.start[i - model.k]]]

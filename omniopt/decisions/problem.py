@@ -79,6 +79,12 @@ class Problem:
         """The entities behind the candidates' codes."""
         return self.candidates.catalogue
 
+    def row_label(self, k: int) -> str:
+        """Return the name of a coupling row: its limit and group, dates written as dates."""
+        group = self.coupling.group[k].items()
+        inside = ", ".join(f"{a} {self.catalogue.day_text(v) if a == 'date' else v}" for a, v in group)
+        return self.coupling.rule[k] + (f" [{inside}]" if inside else "")
+
     def __len__(self) -> int:
         return len(self.candidates)
 

@@ -75,7 +75,7 @@ def relax(
     while True:
         solved = program.solve(deadline - time.monotonic())
         if solved is None and active.all():
-            raise Infeasible("the rules cannot all be kept, not even by fractions of contacts")
+            raise Infeasible("not even fractions of contacts keep all the rules")
         if solved is None:
             active[:] = True
             program = _LinearProgram(model, np.flatnonzero(active))

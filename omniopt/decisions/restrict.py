@@ -20,6 +20,7 @@ import numpy as np
 
 from omniopt.decisions import exact, kernels
 from omniopt.decisions.dual import Dual, all_margins, prove
+from omniopt.decisions.infeasible import explain
 from omniopt.decisions.model import Model, state_model
 from omniopt.decisions.problem import Problem, keeps_rules
 from omniopt.decisions.relax import Relaxation, relax
@@ -115,6 +116,15 @@ def search(
         state.offer(start)
     index = kernels.UnitIndex.of(problem.candidates.customer, problem.units)
     try:
+        return _finish(state, model, index)
+    except Infeasible:
+        raise Infeasible(explain(problem, index)) from None
+
+
+def _finish(state: Search, model: Model, index: kernels.UnitIndex) -> Search:
+    """Relax, prove, fix and let the exact solver finish, until the gap is met or time is up."""
+    problem = state.problem
+    try:
         relaxation = relax(problem, model, index, state.left())
     except TimeoutError as error:
         raise StoppedWithoutPlan(str(error)) from None
@@ -135,8 +145,10 @@ def search(
 def _empty(state: Search) -> None:
     """Nothing to choose from: the empty plan is best, if the rules allow it."""
     coupling = state.problem.coupling
-    if (coupling.lo > 0).any() or (coupling.hi < 0).any():
-        raise Infeasible("there are no candidates, but a limit asks for some")
+    asking = np.flatnonzero((coupling.lo > 0) | (coupling.hi < 0))
+    if len(asking):
+        names = ", ".join(f"'{state.problem.row_label(int(k))}'" for k in asking)
+        raise Infeasible(f"there are no candidates, but the limit {names} asks for some")
     state.dual = Dual(np.zeros(len(coupling)), 0.0, np.zeros(0), np.zeros(0), np.zeros(0, bool))
     state.offer(np.zeros(0, bool))
     state.tighten(0.0)
