@@ -52,6 +52,8 @@ class Commands(click.Group):
             raise
         except (KeyboardInterrupt, click.Abort):
             say("interrupted")
+            if wants_json(ctx):
+                click.echo(as_json({"ok": False, "error": "interrupted", "exit_status": INTERRUPTED}))
             ctx.exit(INTERRUPTED)
         except OmnioptError as error:
             fail(ctx, error)
@@ -333,9 +335,12 @@ def progress() -> Iterator[Callable[[str, float, float], None] | None]:
     from tqdm import tqdm
 
     with tqdm(bar_format="{desc} [{elapsed}]", leave=False, file=sys.stderr) as line:
-        yield lambda step, best, bound: line.set_description_str(
-            f"{step}: {best:,.2f} of at most {bound:,.2f}"
-        )
+
+        def tell(step: str, best: float, bound: float) -> None:
+            found = f"{best:,.2f} of " if math.isfinite(best) else ""  # there is no plan yet
+            line.set_description_str(f"{step}: {found}at most {bound:,.2f}")
+
+        yield tell
 
 
 def worth_in_words(decided: Plan | RunResult) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import math
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,7 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import omniopt as oo
-from omniopt.cli import cli
+from omniopt.cli import cli, progress
 from omniopt.errors import Infeasible, NotebookFailed
 
 POLICY = """
@@ -239,6 +241,32 @@ def test_a_warm_start_that_is_no_plan(project: Path, tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert "nothing" in result.stderr
     assert not (tmp_path / "out").exists()
+
+
+class Terminal(io.StringIO):
+    """What stderr is when a person watches."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_is_told_how_it_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    with progress() as tell:
+        assert tell is not None
+        tell("prices", -math.inf, 12)
+        tell("proof", 10, 12)
+    assert isinstance(sys.stderr, Terminal)
+    shown = sys.stderr.getvalue()
+    assert "prices: at most 12.00" in shown
+    assert "proof: 10.00 of at most 12.00" in shown
+    assert shown.endswith("\r")  # and the line is wiped at the end
+
+
+def test_a_log_is_told_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    with progress() as tell:
+        assert tell is None
 
 
 # ---- verify
