@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from omniopt.errors import Fault, OmnioptError
+from omniopt.errors import Fault, Infeasible, OmnioptError
 from omniopt.review.data import PAGE, Customer, FinishedRun
 from omniopt.review.overrides import Overrides
 from omniopt.runs.figures import Bar, bars
@@ -42,6 +42,8 @@ def in_words(error: OmnioptError) -> str:
     """An error as its sentences, one line each."""
     faults: Iterable[Fault | OmnioptError] = getattr(error, "faults", None) or [error]
     lines = [line for fault in faults for line in str(fault).splitlines() if line.strip()]
+    if isinstance(error, Infeasible):
+        lines[0] = f"No plan keeps all the rules: {lines[0]}"
     items = "".join(f"<li>{text(line)}</li>" for line in lines)
     return f'<div class="bad" role="alert"><ul>{items}</ul></div>'
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +24,8 @@ from omniopt.review import overrides
 from omniopt.review.data import FinishedRun
 from omniopt.runs.html import number, percent
 
+#: Told a step's name, the best objective and the best bound.
+Progress = Callable[[str, float, float], None]
 #: Rule name → what changes in it: keys of the rule, or ``scale``, a factor on a limit's maximum.
 Changes = Mapping[str, Mapping[str, Any]]
 
@@ -202,7 +204,7 @@ class WhatIf:
         faults.raise_if_any()
         return plain
 
-    def solve(self, changes: Any, decisions: bool = False) -> Outcome:
+    def solve(self, changes: Any, decisions: bool = False, progress: Progress | None = None) -> Outcome:
         """Solve again.
 
         Parameters
@@ -211,6 +213,8 @@ class WhatIf:
             See `understood`.
         decisions : bool
             Apply the vetoes and locks that were saved beside the run.
+        progress : callable, optional
+            Called with a step's name, the best objective and the best bound, as they close in.
 
         Raises
         ------
@@ -241,7 +245,7 @@ class WhatIf:
             )
         before = self.before
         try:
-            after = self._solve(project, before)
+            after = self._solve(project, before, progress)
         except Infeasible as error:
             if not locks:
                 raise
@@ -252,9 +256,14 @@ class WhatIf:
         words = self._words(changes, vetoes, locks, before, after)
         return Outcome(before, after, changes, vetoes, locks, compare(before, after), words)
 
-    def _solve(self, project: Project, start: Plan | None = None) -> Plan:
+    def _solve(self, project: Project, start: Plan | None = None, progress: Progress | None = None) -> Plan:
         return optimize(
-            project, gap=self.gap, time_limit=self.time_limit, warm_start=start, scores=self._scores
+            project,
+            gap=self.gap,
+            time_limit=self.time_limit,
+            warm_start=start,
+            scores=self._scores,
+            progress=progress,
         )
 
     def _scaled(self, project: Project, name: str, factor: float) -> Project:
@@ -277,7 +286,7 @@ class WhatIf:
 
     def _words(self, changes: Changes, vetoes: int, locks: int, before: Plan, after: Plan) -> list[str]:
         """Say what changed in money, and what of it is proven."""
-        turned = [self._turned(rule, change) for rule, change in changes.items()]
+        turned = [said for rule, change in changes.items() if (said := self._turned(rule, change))]
         turned += [
             f"{n} {what if n == 1 else many}"
             for n, what, many in ((vetoes, "veto", "vetoes"), (locks, "lock", "locks"))
@@ -310,6 +319,8 @@ class WhatIf:
         rule = next(r for s in ("limits", "contact") for r in self.policy.get(s) or [] if r["name"] == name)
         said = []
         for key, value in change.items():
+            if value == (1 if key == "scale" else rule.get(key)):
+                continue
             if key == "scale":
                 said.append(f"{name} at {percent(value, 0)} of its maximum")
             elif key in ("max", "min") and _is_number(value):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from omniopt.errors import OmnioptError
 from omniopt.review import pages, widgets
 from omniopt.review.data import FinishedRun
 from omniopt.review.scenario import Knob, Outcome, WhatIf, write_comparison
-from omniopt.runs.html import paragraph
+from omniopt.runs.html import number, paragraph
 
 
 def what_if(
@@ -132,7 +133,8 @@ class WhatIfPage:
         found = {name: dict(change) for name, change in self._rest.items() if change}
         for knob, slider in self._sliders:
             if slider.value != knob.value * _unit(knob):
-                found.setdefault(knob.name, {})[knob.key] = slider.value / _unit(knob)
+                value = slider.value / _unit(knob)
+                found.setdefault(knob.name, {})[knob.key] = int(value) if value.is_integer() else value
         return found
 
     def solve(self) -> None:
@@ -142,7 +144,7 @@ class WhatIfPage:
         self._button.disabled = True
         widgets.show(self._said, paragraph("Solving …", "aside"))
         try:
-            self.outcome = self._what_if.solve(self.changes(), self._decisions.value)
+            self.outcome = self._what_if.solve(self.changes(), self._decisions.value, self._progress)
             widgets.show(self.result, pages.two_plans(self.outcome))
             widgets.show(self._said, "")
             self._write(self.outcome.as_json() | {"error": None})
@@ -150,6 +152,12 @@ class WhatIfPage:
             self._fail(error)
         finally:
             self._button.disabled = False
+
+    def _progress(self, _: str, objective: float, bound: float) -> None:
+        sign = 1 if self.run.maximises else -1  # the solver always maximises
+        found, best = (number(sign * n) if math.isfinite(n) else "…" for n in (objective, bound))
+        words = f"Solving: {found} found so far, {best} is the best that may be possible"
+        widgets.show(self._said, paragraph(words, "aside"))
 
     def _fail(self, error: OmnioptError) -> None:
         self.outcome = None

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from widget_parts import inside, one, words
 
-from omniopt.review import FinishedRun, overrides
+from omniopt.review import FinishedRun, overrides, widgets
 from omniopt.review.what_if_page import WhatIfPage, what_if
 
 
@@ -52,6 +52,17 @@ def test_parameters_set_the_sliders_and_solve(run: FinishedRun) -> None:
     assert page.outcome is not None and page.outcome.changes == page.changes()
 
 
+def test_progress_is_told_while_solving(page: WhatIfPage, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    show = widgets.show
+    monkeypatch.setattr(widgets, "show", lambda part, html: (told.append(html), show(part, html)))
+    slider(page, "total budget").value = 40
+    page.solve()
+    assert page.outcome is not None
+    assert any(f"Solving: {page.outcome.after.objective:.1f} found so far" in html for html in told)
+    assert "Solving" not in words(page.controls)
+
+
 def test_the_tick_applies_the_decisions(page: WhatIfPage) -> None:
     overrides.add(page.run, "veto", page.run.contacts.head(1), "no")
     one(page.controls, "Checkbox").value = True
@@ -62,7 +73,7 @@ def test_the_tick_applies_the_decisions(page: WhatIfPage) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"partner guarantee": {"min": 1000}}, "cannot all be kept"),
+        ({"partner guarantee": {"min": 1000}}, "partner guarantee"),
         ({"total budgt": 1}, "Did you mean 'total budget'?"),
         ("{", "cannot be read as JSON"),
     ],
@@ -71,6 +82,8 @@ def test_what_goes_wrong_is_said_on_the_page(run: FinishedRun, tmp_path: Path, c
     page = what_if(run.folder, changes=changes, comparison=tmp_path / "c.json")
     assert said in words(page.result) and page.outcome is None
     assert said in json.loads((tmp_path / "c.json").read_text())["error"]
+    if "min" in str(changes):
+        assert "No plan keeps all the rules: " in words(page.result)
     page._rest = {}
     slider(page, "total budget").value = 40
     page.solve()
