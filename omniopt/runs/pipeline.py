@@ -26,6 +26,7 @@ from omniopt.runs.html import page
 
 STEPS = ("01_customers.ipynb", "02_scores.ipynb", "03_allocate.ipynb", "04_report.ipynb")
 REPORT = "report.html"
+_ENDINGS = {3: "infeasible", 4: "stopped_without_plan"}  # exit status → status in the manifest
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ def run(
                 made["lists"] = _write_lists(project, work)
             manifest.write(work, made | {"finished": manifest.now()})
         except OmnioptError as error:
-            mark(work, "infeasible" if error.exit_code == 3 else "failed", str(error))
+            mark(work, _ENDINGS.get(error.exit_code, "failed"), str(error))
             place = folder.fail()
             if isinstance(error, NotebookFailed):
                 raise NotebookFailed(place, error.notebook, error.message) from None

@@ -16,7 +16,7 @@ import pytest
 from handmade import write_notebooks
 
 from omniopt import decisions
-from omniopt.errors import BadInput, Fault, Infeasible, NotebookFailed
+from omniopt.errors import BadInput, Fault, Infeasible, NotebookFailed, StoppedWithoutPlan
 from omniopt.project import Project
 from omniopt.runs import pipeline
 
@@ -159,6 +159,7 @@ def test_a_failed_notebook_is_kept_aside(small: Path, tmp_path: Path) -> None:
     [
         ("raise BadInput([Fault('is odd', table='offers', row=3), Fault('is even')])", BadInput, "row 3"),
         ("raise Infeasible('total budget against launch')", Infeasible, "total budget against launch"),
+        ("raise StoppedWithoutPlan('no plan in time')", StoppedWithoutPlan, "no plan in time"),
     ],
 )
 def test_errors_of_the_package_keep_their_kind(
@@ -173,7 +174,7 @@ def test_errors_of_the_package_keep_their_kind(
     [kept] = (tmp_path / "reports" / "failed").iterdir()
     assert (kept / "03_allocate.ipynb").exists() and not (kept / "plan.parquet").exists()
     status = json.loads((kept / "manifest.json").read_text())["status"]
-    assert status == ("infeasible" if kind is Infeasible else "failed")
+    assert status == {BadInput: "failed", Infeasible: "infeasible"}.get(kind, "stopped_without_plan")
     assert runs_in(tmp_path / "reports") == []
 
 
