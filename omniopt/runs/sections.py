@@ -161,7 +161,10 @@ def baselines(result: Result) -> Fragment:
     both = pd.concat([pd.DataFrame([plan]), others], ignore_index=True)
     drawn = [
         figures.Bar(
-            name, max(worth, 0.0), number(worth) + (", misses a limit" if missed else ""), strong=bool(missed)
+            name.partition(":")[0],
+            max(worth, 0.0),
+            number(worth) + (", misses a limit" if missed else ""),
+            strong=bool(missed),
         )
         for name, worth, missed in zip(both["name"], both["objective"], both["missed"], strict=True)
     ]

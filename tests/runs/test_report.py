@@ -177,6 +177,8 @@ def test_baselines_are_honest_about_what_they_miss(result: Result) -> None:
     said = words_of(sections.baselines(result))
     assert "Beside the best of them, today's practice: highest score first, the plan gains 11." in said
     assert "first come, first served 3 50 5 0.5 45 24 share" in said
+    [bars] = drawn_in(sections.baselines(result))
+    assert ">today's practice<" in bars and ">45, misses a limit<" in bars
     better = BASELINES.assign(objective=[80.0, 45.0, 29.0], missed=[["share"], [], []])
     result.run.keep("baselines", better)
     said = words_of(sections.baselines(result))
