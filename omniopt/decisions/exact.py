@@ -67,6 +67,7 @@ def solve(
         for j, (a, b) in enumerate(zip(lower, upper, strict=True))
     ]
     scale = _scale(objective)
+    matrix, lo, hi = _even(matrix, lo, hi)
     model += pulp.lpSum(map(mul, (-scale * objective).tolist(), columns))
     for i in range(matrix.shape[0]):
         begin, end = matrix.indptr[i : i + 2]
@@ -97,6 +98,17 @@ def _scale(objective: np.ndarray) -> float:
     """Return the power of two that lifts small objectives out of reach of the solver's tolerances."""
     largest = float(np.abs(objective).max(initial=0.0))
     return 1.0 if largest == 0.0 else 2.0 ** max(0, LARGEST - math.frexp(largest)[1])
+
+
+def _even(
+    matrix: sparse.csr_array, lo: np.ndarray, hi: np.ndarray
+) -> tuple[sparse.csr_array, np.ndarray, np.ndarray]:
+    """Bring each row's largest number to between 1 and 2: HiGHS drops numbers below 1e-9, unasked."""
+    if not matrix.nnz:
+        return matrix, lo, hi
+    largest = abs(matrix).max(axis=1).toarray().ravel()
+    factor = np.where(largest > 0, 2.0 ** (1 - np.frexp(largest)[1]), 1.0)
+    return sparse.csr_array(sparse.diags_array(factor) @ matrix), lo * factor, hi * factor
 
 
 def _outcome(model: pulp.LpProblem, columns: list[pulp.LpVariable], scale: float) -> Outcome:
