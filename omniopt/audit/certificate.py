@@ -38,24 +38,44 @@ def read(directory: Path, faults: Faults) -> dict[str, Any] | None:
         return None
     for key, kind in SHAPES.items():
         if certificate.get(key) is not None and not isinstance(certificate[key], kind):
-            faults.add(f"it says {certificate[key]!r} where a {kind.__name__} must be", file=FILE, column=key)
+            faults.add(
+                f"it says {_short(certificate[key])} where a {kind.__name__} must be", file=FILE, column=key
+            )
             certificate[key] = None
     return certificate
 
 
 def number(mapping: Mapping[str, Any], key: str, faults: Faults, rule: str | None = None) -> float:
     """A finite number of the certificate, or NaN and a fault."""
-    value = mapping.get(key)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        faults.add(f"it says {value!r} where a number must be", file=FILE, column=key, rule=rule)
+    value = _finite(mapping.get(key))
+    if value is None:
+        faults.add(
+            f"it says {_short(mapping.get(key))} where a number must be", file=FILE, column=key, rule=rule
+        )
         return math.nan
-    return float(value)
+    return value
+
+
+def _finite(value: Any) -> float | None:
+    """A finite number as such; anything else is None."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:
+        return None
+
+
+def _short(value: Any) -> str:
+    """What the certificate says, cut short."""
+    text = "nothing" if value is None else repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def count(certificate: Mapping[str, Any], key: str, true: int, faults: Faults) -> None:
     """A count of the certificate against the true one."""
-    if certificate.get(key) != true:
-        faults.add(f"it says {certificate.get(key)!r}, there are {true}", file=FILE, column=key)
+    if certificate.get(key) != true or isinstance(certificate.get(key), bool):
+        faults.add(f"it says {_short(certificate.get(key))}, there are {true}", file=FILE, column=key)
 
 
 def status(certificate: Mapping[str, Any], sign: float, faults: Faults) -> None:
@@ -80,7 +100,7 @@ def status(certificate: Mapping[str, Any], sign: float, faults: Faults) -> None:
     )
     said = certificate.get("status")
     if said not in STATUSES:
-        faults.add(f"'{said}' is no status of a plan", file=FILE, column="status")
+        faults.add(f"{_short(said)} is no status of a plan", file=FILE, column="status")
     elif said != word:
         faults.add(
             f"it says {said}, but a gap of {true:.3g} with a target of {target:.3g} is called {word}",
@@ -140,13 +160,17 @@ class Ledger:
             faults.add("it holds no list of rules", file=FILE, column="rules")
             return ledger
         ratios = {
-            r.get("name") for r in inputs.policy.get("limits") or [] if isinstance(r, dict) and "over" in r
+            str(r.get("name"))
+            for r in inputs.policy.get("limits") or []
+            if isinstance(r, dict) and "over" in r
         }
         for entry in rules:
             if not isinstance(entry, dict) or not isinstance(entry.get("group") or {}, dict):
                 faults.add("an entry is no mapping", file=FILE, column="rules")
                 continue
-            side = "" if entry.get("name") not in ratios else "min" if entry.get("max") is None else "max"
+            side = (
+                "" if str(entry.get("name")) not in ratios else "min" if entry.get("max") is None else "max"
+            )
             key = (
                 str(entry.get("kind")),
                 str(entry.get("name")),
@@ -198,13 +222,14 @@ def agree(
     said = entry.get(key)
     if true is not None and not math.isfinite(true):
         true = None
-    is_number = isinstance(said, int | float) and not isinstance(said, bool)
-    if (said is None and true is None) or (is_number and true is not None and bool(same(said, true, size))):
+    number = _finite(said)
+    if (said is None and true is None) or (
+        number is not None and true is not None and same(number, true, size)
+    ):
         return
     words = "nothing" if true is None else f"{true:.10g}"
-    faults.add(
-        f"{key} is {words}{where}, the certificate says {said!r}", file=FILE, rule=str(entry.get("name"))
-    )
+    message = f"{key} is {words}{where}, the certificate says {_short(said)}"
+    faults.add(message, file=FILE, rule=str(entry.get("name")))
 
 
 def check_limit(ledger: Ledger, limit: Limit, chosen: np.ndarray, faults: Faults) -> dict[str, np.ndarray]:
@@ -295,7 +320,7 @@ def _nothing_missed(entry: Mapping[str, Any], faults: Faults) -> None:
     for key in ("missed_by", "penalty_paid"):
         if entry.get(key, 0.0) != 0:
             faults.add(
-                f"{key} is {entry[key]!r}, but the rule has no penalty",
+                f"{key} is {_short(entry[key])}, but the rule has no penalty",
                 file=FILE,
                 rule=str(entry.get("name")),
             )

@@ -273,8 +273,9 @@ class _Audit:
             if entry is not None:
                 cap = rule["max"]
                 cert.agree(entry, "max", None if isinstance(cap, Mapping) else float(cap), 0.0, faults)
-                for key in ("used", "slack", "at_cap"):
-                    cert.agree(entry, key, state.get(key, entry.get(key)), 0.0, faults)
+                for key, number in state.items():
+                    cert.agree(entry, key, number, 0.0, faults)
+                cert.agree(entry, "price", None, 0.0, faults)
         return f"{len(rules)} rules, every window of every customer"
 
     def _caps_known(self, rule: contact.ContactRule) -> None:
@@ -298,6 +299,7 @@ class _Audit:
             entry = self.ledger.find("conflict", name, faults)
             if entry is not None:
                 cert.agree(entry, "used", 0.0, 0.0, faults)
+                cert.agree(entry, "price", None, 0.0, faults)
         return f"{len(rules)} rules"
 
     def _check_the_rest(self, faults: Faults) -> str:
@@ -337,7 +339,8 @@ class _Audit:
 
     def _check_status(self, faults: Faults) -> str:
         cert.status(self.certificate, self.sign, faults)
-        return f"{self.certificate.get('status')}, gap {self.certificate.get('gap')}"
+        said = self.certificate
+        return f"{said.get('status')}, gap {said.get('gap')} with a target of {said.get('gap_target')}"
 
     def _check_bound(self, faults: Faults) -> str:
         worth, constant, size = priced(self.sign * self.candidates.objective, self.limits, faults)
@@ -350,6 +353,9 @@ class _Audit:
         self.result.bound_proven = self.sign * proven
         bound = cert.number(self.certificate, "bound", faults)
         self.result.solver_bound = bound
+        solver = self.certificate.get("solver")
+        if solver not in ("exact", "decomposed"):
+            faults.add(f"'{solver}' is no solver", file=cert.FILE, column="solver")
         said = cert.number(self.certificate, "bound_from_prices", faults)
         room = allowed(size)
         words = f"the prices prove {self.result.bound_proven:.10g}"
@@ -361,19 +367,18 @@ class _Audit:
                 f"{words}, yet the plan is worth {self.result.objective:.10g}: it breaks a rule",
                 file=plan.FILE,
             )
-        self._advantages(asked, found, faults)
-        words += cut
+        words += cut + self._advantages(asked, found, faults)
         if proven <= self.sign * bound + room:
             return f"{words}, the certificate's bound {bound:.10g} with it"
         rest = abs(proven - self.sign * bound)
-        if self.certificate.get("solver") == "exact":
+        if solver == "exact":
             word = f"the bound {bound:.10g} is tighter by {rest:.4g}, and that rest is the solver's word"
             return f"{words}; {word}"
         faults.add(f"{words}, the bound {bound:.10g} is not proven", file=cert.FILE, column="bound")
         return words
 
-    def _advantages(self, asked: np.ndarray, found: Search, faults: Faults) -> None:
-        """The plan's column `advantage`, where the search could work it out."""
+    def _advantages(self, asked: np.ndarray, found: Search, faults: Faults) -> str:
+        """The plan's column `advantage`, where it says something and the search could work it out."""
         true = np.full(len(self.everything), np.nan)
         true[self.kept[asked]] = found.advantage
         rows = np.flatnonzero((self.plan.at >= 0) & ~np.isnan(np.append(true, np.nan)[self.plan.at]))
@@ -381,12 +386,14 @@ class _Audit:
             dtype=float, na_value=np.nan
         )[rows]
         mine = true[self.plan.at[rows]]
-        wrong = np.flatnonzero(~(same_row(said, mine) | same(said, mine)))
+        wrong = np.flatnonzero(~(same_row(said, mine) | same(said, mine) | np.isnan(said)))
         say = [
             f"it says {said[w]:.8g}, at the certificate's prices it is {mine[w]:.8g}"
             for w in wrong[: plan.NAMED]
         ]
         plan.name_rows(faults, rows[wrong], say, "advantage")
+        silent = int(np.isnan(said).sum())
+        return f" ({silent} contacts whose advantage the plan does not say)" if silent else ""
 
 
 class _Stop(Exception):

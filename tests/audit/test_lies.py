@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -276,6 +277,7 @@ LIES: dict[str, tuple[Lie, list[str]]] = {
     "the number of rows": (put("coupling_rows", 4), ["column coupling_rows: it says 4, there are 5"]),
     "another sense": (put("sense", "minimise"), ["column sense: it says 'minimise'"]),
     "another horizon": (put("horizon", None), ["column horizon: it says None"]),
+    "a solver nobody knows": (put("solver", "oracle"), ["column solver: 'oracle' is no solver"]),
     "a veto ignored": (veto, ["customer cal, action a4 is chosen, but is no candidate: veto"]),
     "a lock ignored": (lock_out, ["customer bob, action a4 is locked, but the plan does not have it"]),
     "a change of a rule nobody has": (
@@ -309,7 +311,7 @@ BROKEN: dict[str, tuple[Lie, str]] = {
     "a column more": (lambda f: edit_plan(f, lambda p: p.assign(x=1)), "column x: a plan has no such column"),
     "no project": (put("project", None), "names no project file"),
     "a project that is gone": (put("project", "../nowhere"), "nowhere"),
-    "no objective": (put("objective", None), "column objective: it says None where a number must be"),
+    "no objective": (put("objective", None), "column objective: it says nothing where a number must be"),
     "an infinite bound": (put("bound", float("inf")), "column bound: it says inf"),
     "a price that is text": (put_rule("budget", "price", "low"), "rule 'budget': it says 'low'"),
     "no rules": (put("rules", {}), "column rules: it holds no list of rules"),
@@ -409,3 +411,39 @@ def test_the_report_as_plain_values(folder: Path) -> None:
     plain = verify(folder).to_dict()
     assert plain["ok"] is False and plain["objective"] == 37.0
     assert any("column objective" in finding for finding in plain["findings"])
+
+
+JUNK = [None, True, 0, -1, 1e400, "x", [], {}, [1], {"a": 1}, {"a": {"b": [2]}}, [{}], [["a"]], 10**400]
+
+
+def places(value: object, path: tuple = ()) -> list[tuple]:
+    """Every place in a JSON value."""
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [place for key, part in inside for place in [(*path, key), *places(part, (*path, key))]]
+
+
+@pytest.mark.slow
+def test_no_junk_in_a_certificate_ends_in_a_traceback(folder: Path) -> None:
+    """Whatever stands anywhere in it, the check says what is wrong, or that nothing that matters is."""
+    text = (folder / "certificate.json").read_text()
+    matters = {
+        "objective",
+        "bound",
+        "bound_from_prices",
+        "gap",
+        "candidates",
+        "coupling_rows",
+        "used",
+        "price",
+    }
+    for k, place in enumerate(places(json.loads(text))):
+        for junk in (JUNK[k % len(JUNK)], JUNK[(5 * k + 3) % len(JUNK)]):
+            certificate = json.loads(text)
+            part = certificate
+            for key in place[:-1]:
+                part = part[key]
+            true, part[place[-1]] = part[place[-1]], junk
+            (folder / "certificate.json").write_text(json.dumps(certificate))
+            result = verify(folder)
+            if place[-1] in matters and (junk != true or isinstance(junk, bool)) and place[0] != "seconds":
+                assert not result.ok, (place, junk)

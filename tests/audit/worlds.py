@@ -54,7 +54,7 @@ def _people(rng: np.random.Generator, days: int) -> dict[str, pd.DataFrame]:
     customers = pd.DataFrame(
         {
             "customer_id": [f"c{k}" for k in range(n)],
-            "region": rng.choice(["n", "s", "w"], n),
+            "region": ["n", "s", "w", *rng.choice(["n", "s", "w"], n - 3)],
             "age": np.where(rng.random(n) < 0.2, None, rng.integers(15, 70, n)),
             "vip": rng.choice(["true", "false"], n),
             "max_offers": rng.integers(0, 4, n),
@@ -123,7 +123,7 @@ def _actions(rng: np.random.Generator, days: int, offers: list[str]) -> pd.DataF
             "offer_id": rng.choice(offers, n),
             "channel": rng.choice(CHANNELS, n),
             "date": [_date(day) for day in rng.integers(1, days + 1, n)],
-            "wave": rng.choice(["first", "second"], n),
+            "wave": ["first", "second", *rng.choice(["first", "second"], n - 2)],
             "effort": rng.integers(1, 4, n),
         }
     )
