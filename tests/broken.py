@@ -125,6 +125,9 @@ TABLES: dict[str, Break] = {
     "other version": table("omniopt.yaml", "version: 1", "version: 2", "version", "'2'"),
     "seed is text": table("omniopt.yaml", "seed: 1", "seed: seven", "seed", "'seven'"),
     "no days": table("omniopt.yaml", "days: 7", "days: 0", "horizon.days", "'0'"),
+    "too many days": table("omniopt.yaml", "days: 7", "days: 1" + 30 * "0", "horizon.days"),
+    "seed is too large": table("omniopt.yaml", "seed: 1", "seed: 4294967296", "seed", "'4294967296'"),
+    "start beyond the calendar": table("omniopt.yaml", "2026-11-23", "9999-12-31", "horizon.start"),
     "start is a number": table("omniopt.yaml", "2026-11-23", "20261123", "horizon.start", "2026-11-23"),
     "start is no date": table("omniopt.yaml", "2026-11-23", "2026-02-30", "omniopt.yaml"),
     "table called as a file of the project": table(

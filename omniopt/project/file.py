@@ -20,8 +20,9 @@ class Horizon(BaseModel):
     """The days contacts are planned for: ``days`` days from ``start``, which is day 1."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    start: datetime.date
-    days: int = Field(ge=1, strict=True)
+    # Beyond these bounds a number is a slip, and dates would leave the calendar.
+    start: datetime.date = Field(ge=datetime.date(1900, 1, 1), le=datetime.date(2200, 1, 1))
+    days: int = Field(ge=1, le=36_525, strict=True)
 
     @field_validator("start", mode="before")
     @classmethod
@@ -64,7 +65,8 @@ class ProjectFile(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     version: Literal[1]
     name: str = Field(min_length=1)
-    seed: int = Field(default=0, ge=0, strict=True)
+    # What every generator of random numbers takes.
+    seed: int = Field(default=0, ge=0, lt=2**32, strict=True)
     horizon: Horizon | None = None
     tables: dict[str, TableSource] = Field(min_length=1)
     multi_valued: dict[str, str] = {}
