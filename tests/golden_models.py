@@ -21,7 +21,8 @@ CUSTOMERS = table("customer_id age region most", "ann 34 north 2", "bob 17 south
 OFFERS = table("offer_id category", "loan credit", "card plastic")
 CANDIDATES = table(
     "customer_id action_id value cost",
-    "ann loan-call-1 12 5", "ann card-email-2 6 1", "ann loan-email-8 7 1", "bob loan-call-1 9 5", "bob card-email-2 5 1",
+    "ann loan-call-1 12 5", "ann card-email-2 6 1", "ann loan-email-8 7 1", "bob loan-call-1 9 5",
+    "bob card-email-2 5 1",
 )  # fmt: skip
 PAST = table(
     "customer_id offer_id channel date outcome", "ann card email -1 delivered", "bob loan call -3 rejected"
@@ -51,40 +52,53 @@ FALLBACK = table("channel delivery_rate fallback minutes", "email 0.75 call 0", 
 CALLS, EMAILS, CARDS = {"channel": "call"}, {"channel": "email"}, {"offer": "card"}
 
 GOLDEN = {
-    "eligibility-drop": Golden("eligibility", {"name": "adults", "drop": {"customer.age": {"lt": 18}, "offer": "card"}}),
+    "eligibility-drop": Golden("eligibility",
+        {"name": "adults", "drop": {"customer.age": {"lt": 18}, "offer": "card"}}),
     "limit-max": Golden("limits", {"name": "budget", "measure": "cost", "max": 11}),
-    "limit-min": Golden("limits", {"name": "loan volume", "where": {"offer.category": "credit"}, "min": 1, "max": 2}),
-    "limit-per": Golden("limits", {"name": "by region and channel", "per": ["customer.region", "channel"], "max": 1}),
+    "limit-min": Golden("limits", {"name": "loan volume", "where": {"offer.category": "credit"}, "min": 1,
+        "max": 2}),
+    "limit-per": Golden("limits", {"name": "by region and channel", "per": ["customer.region", "channel"],
+        "max": 1}),
     "limit-table": Golden(
         "limits",
-        {"name": "call desk", "where": CALLS, "per": ["customer.region", "date"], "max": {"table": "desk", "column": "calls"}},
+        {"name": "call desk", "where": CALLS, "per": ["customer.region", "date"],
+            "max": {"table": "desk", "column": "calls"}},
         {"desk": CAPACITY},
     ),
-    "limit-over-min": Golden("limits", {"name": "hurdle rate", "measure": "value", "over": "cost", "min": 1.5}),
-    "limit-over-max": Golden("limits", {"name": "call share", "where": CALLS, "over": {"measure": "contacts"}, "max": 0.4}),
-    "limit-fallback": Golden("limits", {"name": "desk", "where": CALLS, "measure": "minutes", "max": 20}, {"channels": FALLBACK}),
+    "limit-over-min": Golden("limits", {"name": "hurdle rate", "measure": "value", "over": "cost",
+        "min": 1.5}),
+    "limit-over-max": Golden("limits", {"name": "call share", "where": CALLS,
+        "over": {"measure": "contacts"}, "max": 0.4}),
+    "limit-fallback": Golden("limits", {"name": "desk", "where": CALLS, "measure": "minutes", "max": 20},
+        {"channels": FALLBACK}),
     "limit-minimise": Golden("limits", {"name": "three contacts", "min": 3}, objective={"minimise": "cost"}),
     "contact-horizon": Golden("contact", {"name": "pressure", "max": 1}),
     "contact-window": Golden("contact", {"name": "pressure", "max": 1, "days": 7}),
     "contact-history": Golden("contact", {"name": "pressure", "max": 1, "days": 7}, {"history": PAST}),
-    "contact-history-ignored": Golden("contact", {"name": "pressure", "max": 1, "days": 7, "history": False}, {"history": PAST}),
+    "contact-history-ignored": Golden("contact",
+        {"name": "pressure", "max": 1, "days": 7, "history": False}, {"history": PAST}),
     "contact-where": Golden("contact", {"name": "e-mails", "where": EMAILS, "max": 1}),
     "contact-per": Golden("contact", {"name": "per category", "max": 1, "per": ["offer.category"]}),
     "contact-occasions": Golden(
         "contact", {"name": "occasions", "max": 1, "days": 14, "count": "occasions"},
-        {"candidates": table("customer_id action_id value cost", "ann loan-call-1 12 5", "ann card-call-1 6 5", "ann card-email-1 4 1")},
+        {"candidates": table("customer_id action_id value cost", "ann loan-call-1 12 5",
+            "ann card-call-1 6 5", "ann card-email-1 4 1")},
     ),
     "contact-column": Golden("contact", {"name": "own cap", "max": {"column": "customer.most"}}),
-    "contact-fallback": Golden("contact", {"name": "calls", "where": CALLS, "max": 1}, {"channels": FALLBACK}),
-    "conflict-lag": Golden("conflicts", {"name": "no e-mail after a call", "first": CALLS, "then": EMAILS, "days": 7}),
+    "contact-fallback": Golden("contact", {"name": "calls", "where": CALLS, "max": 1},
+        {"channels": FALLBACK}),
+    "conflict-lag": Golden("conflicts", {"name": "no e-mail after a call", "first": CALLS, "then": EMAILS,
+        "days": 7}),
     "conflict-same": Golden("conflicts", {"name": "a week apart", "first": {}, "then": {}, "days": 7}),
     "conflict-either_order": Golden(
-        "conflicts", {"name": "never both", "first": CARDS, "then": {"offer": "loan"}, "days": 7, "either_order": True}
+        "conflicts", {"name": "never both", "first": CARDS, "then": {"offer": "loan"}, "days": 7,
+            "either_order": True}
     ),
     "conflict-history": Golden(
         "conflicts", {"name": "cards apart", "first": CARDS, "then": CARDS, "days": 7}, {"history": PAST}
     ),
     "conflict-commitment": Golden(
-        "conflicts", {"name": "never both", "first": CARDS, "then": CARDS, "days": 7, "either_order": True}, {"history": COMMITMENT}
+        "conflicts", {"name": "never both", "first": CARDS, "then": CARDS, "days": 7, "either_order": True},
+        {"history": COMMITMENT}
     ),
 }  # fmt: skip

@@ -8,6 +8,7 @@ every group. The tests compare the optimizer with it on projects of up to a doze
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import itertools
 import math
 import re
@@ -64,14 +65,20 @@ class Row:
     numerator: tuple[float, ...]
     denominator: tuple[float, ...]
 
-    @property
+    @functools.cached_property
     def weights(self) -> list[float]:
         r = self.ratio or 0.0
         return [a - r * b for a, b in zip(self.numerator, self.denominator, strict=True)]
 
+    @functools.cached_property
+    def sizes(self) -> list[float]:
+        """How large the numbers are that each weight is made of; rounding goes by them."""
+        r = abs(self.ratio or 0.0)
+        return [abs(a) + r * abs(b) for a, b in zip(self.numerator, self.denominator, strict=True)]
+
     def holds(self, chosen: Sequence[int]) -> bool:
         used = sum(self.weights[j] for j in chosen)
-        slip = CLOSE * max(1.0, sum(abs(self.weights[j]) for j in chosen))
+        slip = CLOSE * sum(self.sizes[j] for j in chosen)
         return self.lo - slip <= used <= self.hi + slip
 
 
@@ -170,7 +177,8 @@ class Reference:
             crossed = itertools.product(self.entities["customer"], actions)
             pairs: dict[tuple[str, str], dict[str, float]] = {pair: {} for pair in crossed}
         else:
-            pairs = {(r["customer_id"], r["action_id"]): {k: float(v) for k, v in r.items() if not isinstance(v, str)}
+            pairs = {(r["customer_id"], r["action_id"]): {k: float(v) for k,
+                v in r.items() if not isinstance(v, str)}
                      for r in given}  # fmt: skip
         for customer, action in sorted(pairs):
             row = actions[action]
@@ -301,7 +309,8 @@ class Reference:
         equal = any(v == w or (isinstance(v, str) and v == text(w)) for v in values for w in wanted)
         return {
             "eq": lambda: equal, "in": lambda: equal, "ne": lambda: not equal, "not_in": lambda: not equal,
-            "lt": lambda: one < what, "le": lambda: one <= what, "gt": lambda: one > what, "ge": lambda: one >= what,
+            "lt": lambda: one < what, "le": lambda: one <= what, "gt": lambda: one > what,
+            "ge": lambda: one >= what,
         }[how]()  # fmt: skip
 
     def groups(self, contact: Contact, per: Sequence[str]) -> list[tuple[Any, ...]]:
@@ -373,7 +382,8 @@ class Reference:
             top, *bottom = ([part.get(key, {}).get(j, 0.0) for j in range(len(self.alive))] for part in sums)
             group = tuple(zip(per, key, strict=True))
             if over is None:
-                yield Row(rule["name"], group, bound.get("min", -math.inf), bound.get("max", math.inf), None, tuple(top),
+                yield Row(rule["name"], group, bound.get("min", -math.inf), bound.get("max", math.inf),
+                    None, tuple(top),
                           (0.0,) * len(top))  # fmt: skip
             for side, lo, hi in (("min", 0.0, math.inf), ("max", -math.inf, 0.0)) if over is not None else ():
                 if side in bound:
@@ -492,6 +502,7 @@ class Reference:
 
     # plans
 
+    @functools.cached_property
     def customer_plans(self) -> list[list[tuple[int, ...]]]:
         """For each customer every set of candidates that keeps the rules for customers, and the locks."""
         plans = []
@@ -521,12 +532,12 @@ class Reference:
         """Try every plan."""
         if self.locked - {c.key for c in self.alive}:
             raise Broken("a lock names no candidate")
-        weights = [row.weights for row in self.rows]
+        weights, sizes = [row.weights for row in self.rows], [row.sizes for row in self.rows]
         options = []
-        for sets in self.customer_plans():
+        for sets in self.customer_plans:
             options.append([
                 (self.sign * sum(self.objectives[j] for j in s), s, [sum(w[j] for j in s) for w in weights],
-                 [sum(abs(w[j]) for j in s) for w in weights])
+                 [sum(w[j] for j in s) for w in sizes])
                 for s in sets
             ])  # fmt: skip
         best, chosen, plans = -math.inf, (), 0
@@ -536,7 +547,7 @@ class Reference:
             if value <= best:
                 continue
             for k, row in enumerate(self.rows):
-                used, slip = sum(p[2][k] for p in parts), CLOSE * max(1.0, sum(p[3][k] for p in parts))
+                used, slip = sum(p[2][k] for p in parts), CLOSE * sum(p[3][k] for p in parts)
                 if not row.lo - slip <= used <= row.hi + slip:
                     break
             else:
@@ -549,7 +560,7 @@ class Reference:
         """The bound that prices of the rows prove, in the policy's own sense."""
         bound = sum(p * (row.hi if p > 0 else row.lo) for p, row in zip(prices, self.rows, strict=True) if p)
         worth = self.worth(prices)
-        for sets in self.customer_plans():
+        for sets in self.customer_plans:
             bound += max((sum(worth[j] for j in s) for s in sets), default=-math.inf)
         return self.sign * bound
 

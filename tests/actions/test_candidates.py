@@ -40,7 +40,7 @@ def only(**changed: pd.DataFrame) -> dict[str, Any]:
 
 
 def test_response_value_and_cost_with_failover() -> None:
-    """0.75 · 0.5 + 0.25 · 0.5 · 0.25 = 0.40625 responses; 40.625 earned; 1 + 0.25 · 8 + 0.40625 · 4 = 4.625 spent."""
+    """0.75 · 0.5 + 0.25 · 0.5 · 0.25 = 0.40625 responses, for 1 + 0.25 · 8 + 0.40625 · 4 = 4.625 in money."""
     row = only()
     assert row["response"] == 0.40625
     assert row["value"] == 40.625
@@ -104,8 +104,10 @@ def test_without_actions_every_offer_meets_every_channel_on_every_day() -> None:
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"scores": table("customer_id offer_id channel p_response", "ann loan call 0.25")}, ["ann", "loan", "email", "score"]),
-        ({"scores": table("customer_id offer_id channel p_response", "ann loan email 0.5")}, ["ann", "loan", "call", "score"]),
+        ({"scores": table("customer_id offer_id channel p_response", "ann loan call 0.25")},
+            ["ann", "loan", "email", "score"]),
+        ({"scores": table("customer_id offer_id channel p_response", "ann loan email 0.5")},
+            ["ann", "loan", "call", "score"]),
         ({"offers": table("offer_id value", "loan -")}, ["loan", "value"]),
         ({"channels": table("channel unit_cost", "email -", "call 8")}, ["email", "unit_cost"]),
         ({"offers": table("offer_id value incentive_cost", "loan 3 -")}, ["loan", "incentive_cost"]),

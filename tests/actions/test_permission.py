@@ -108,7 +108,8 @@ def test_each_candidate_is_counted_once_under_the_first_reason() -> None:
     plan = run(**tables)
     assert contacts(plan) == ["cal loan-email-1"]
     assert plan.certificate["dropped"] == {
-        "offer not valid on that date": 3, "no consent for email": 2, "no time zone": 2, "outside the send days": 1,
+        "offer not valid on that date": 3, "no consent for email": 2, "no time zone": 2,
+        "outside the send days": 1,
     }  # fmt: skip
 
 

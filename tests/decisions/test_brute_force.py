@@ -16,13 +16,14 @@ from hypothesis import strategies as st
 from reference import Answer, Reference
 
 import omniopt as oo
-from omniopt.decisions import restrict
+from omniopt.decisions import relax, restrict
 
 CLOSE = 1e-6
 NUMBERS = st.integers(0, 10**9)  # a case can be made again by its number: tiny.make(Random(number))
 QUICK = settings(
     max_examples=300, deadline=None, derandomize=True, database=None, phases=(Phase.explicit, Phase.generate),
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large,
+        HealthCheck.function_scoped_fixture],
 )  # fmt: skip
 
 
@@ -155,19 +156,20 @@ def check_contact(reference: Reference, plan: Any, chosen: list[int]) -> None:
         )
 
 
-@QUICK
-@given(NUMBERS)
-def test_plan_and_proof_are_those_of_brute_force(number: int) -> None:
-    compare(tiny.make(Random(number)))
+@pytest.mark.parametrize("half", [0, 1])
+@settings(QUICK, max_examples=150)
+@given(number=NUMBERS)
+def test_plan_and_proof_are_those_of_brute_force(half: int, number: int) -> None:
+    compare(tiny.make(Random(2 * number + half)))
 
 
-@settings(QUICK, max_examples=100)
+@settings(QUICK, max_examples=60)
 @given(NUMBERS)
 def test_default_gap_is_kept(number: int) -> None:
     compare(tiny.make(Random(number)), gap=1e-4)
 
 
-@settings(QUICK, max_examples=150)
+@settings(QUICK, max_examples=120)
 @given(NUMBERS)
 def test_fixing_and_repair_lose_nothing(number: int) -> None:
     """With next to nothing left open at first, the same optimum comes out of fixing, repair and proof."""
@@ -175,6 +177,8 @@ def test_fixing_and_repair_lose_nothing(number: int) -> None:
         patch.setattr(restrict, "WHOLE", 3)
         patch.setattr(restrict, "FIRST_UNDECIDED", 3)
         patch.setattr(restrict, "GROWTH", 2)
+        patch.setattr(relax, "SIFT_FROM", 2)
+        patch.setattr(relax, "CLOSEST", 1)
         compare(tiny.make(Random(number)))
 
 
@@ -185,7 +189,7 @@ def cases(numbers: range) -> list[tiny.Case]:
 def test_every_kind_of_rule_is_in_the_mix() -> None:
     """The generator draws each kind often, and problems that are neither empty nor mostly impossible."""
     seen: Counter[str] = Counter()
-    numbers = 500
+    numbers = 250
     for case in cases(range(numbers)):
         seen.update(tiny.kinds(case))
         reference = case.reference()
@@ -196,16 +200,24 @@ def test_every_kind_of_rule_is_in_the_mix() -> None:
         seen["a fallback"] += any(c.fallback for c in reference.alive)
         seen.update(f"dropped: {why.split(' ')[0]}" for why in set(reference.dropped.values()))
     wanted = {
-        "feasible": 300, "infeasible": 30, "five or more candidates": 150, "a limit binds": 60, "a fallback": 60,
-        "objective maximise": 100, "objective minimise": 100, "scores": 100, "candidates": 100, "table history": 100,
-        "table consents": 30, "vetoes": 15, "locks": 10, "no horizon": 50, "channels.fallback": 60, "channels.send_from": 30,
-        "channels.send_days": 30, "channels.requires_consent": 60, "eligibility.drop": 60, "limits.where": 100, "limits.per": 60,
-        "limits.measure": 100, "limits.min": 60, "limits.max": 100, "limits.min table": 10, "limits.max table": 30,
-        "limits.over": 60, "limits.over.measure": 40, "limits.over.where": 10, "limits.per multi-valued": 15,
-        "contact.where": 100, "contact.per": 60, "contact.max": 200, "contact.max table": 40, "contact.days": 200,
-        "contact.history": 40, "contact.count": 60, "contact.occasions": 40, "conflicts.first": 100, "conflicts.then": 100,
-        "conflicts.days": 100, "conflicts.either_order": 60, "dropped: offer": 20, "dropped: no": 40, "dropped: outside": 20,
-        "dropped: drop": 60, "dropped: veto": 15,
+        "feasible": 150, "infeasible": 15, "five or more candidates": 75, "a limit binds": 30,
+        "a fallback": 30,
+        "objective maximise": 50, "objective minimise": 50, "scores": 50, "candidates": 50,
+        "table history": 50,
+        "table consents": 15, "vetoes": 7, "locks": 5, "no horizon": 25, "channels.fallback": 30,
+        "channels.send_from": 15,
+        "channels.send_days": 15, "channels.requires_consent": 30, "eligibility.drop": 30,
+        "limits.where": 50, "limits.per": 30,
+        "limits.measure": 50, "limits.min": 30, "limits.max": 50, "limits.min table": 5,
+        "limits.max table": 15,
+        "limits.over": 30, "limits.over.measure": 20, "limits.over.where": 5, "limits.per multi-valued": 7,
+        "contact.where": 50, "contact.per": 30, "contact.max": 100, "contact.max table": 20,
+        "contact.days": 100,
+        "contact.history": 20, "contact.count": 30, "contact.occasions": 20, "conflicts.first": 50,
+        "conflicts.then": 50,
+        "conflicts.days": 50, "conflicts.either_order": 30, "dropped: offer": 10, "dropped: no": 20,
+        "dropped: outside": 10,
+        "dropped: drop": 30, "dropped: veto": 7,
     }  # fmt: skip
     assert {kind: (seen[kind], least) for kind, least in wanted.items() if seen[kind] < least} == {}
 
@@ -214,7 +226,7 @@ def _binds(reference: Reference, answer: Answer) -> bool:
     """Whether the best sets of all customers would together break a limit."""
     free = sum(
         max(reference.sign * sum(reference.objectives[j] for j in s) for s in sets)
-        for sets in reference.customer_plans()
+        for sets in reference.customer_plans
     )
     return free > reference.sign * answer.objective + CLOSE
 

@@ -17,7 +17,8 @@ CAP = {"name": "cap", "max": 1}
 
 
 def test_all_candidates_dropped() -> None:
-    policy = {"objective": "value", "eligibility": [{"name": "all", "drop": {"offer": "loan"}}], "contact": [CAP],
+    policy = {"objective": "value", "eligibility": [{"name": "all", "drop": {"offer": "loan"}}],
+        "contact": [CAP],
               "limits": [{"name": "budget", "measure": "cost", "max": 3}],
               "conflicts": [{"name": "apart", "first": {}, "then": {}, "days": 3}]}  # fmt: skip
     plan = decide(policy, tables_of(THREE))

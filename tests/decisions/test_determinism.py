@@ -27,7 +27,8 @@ def campaign(customers: int = 60) -> tiny.Case:
     regions = ["north", "south", "west"]
     actions = [(f"a{k}", ["loan", "card"][k % 2], ["email", "call", "sms"][k % 3], 1 + k) for k in range(9)]
     tables = {
-        "customers": pd.DataFrame({"customer_id": range(customers), "region": [regions[c % 3] for c in range(customers)]}),
+        "customers": pd.DataFrame({"customer_id": range(customers),
+            "region": [regions[c % 3] for c in range(customers)]}),
         "offers": pd.DataFrame({"offer_id": ["loan", "card"], "category": ["credit", "plastic"]}),
         "channels": pd.DataFrame({"channel": ["email", "call", "sms"], "minutes": [0, 10, 1]}),
         "actions": pd.DataFrame(actions, columns=["action_id", "offer_id", "channel", "date"]),
@@ -36,7 +37,8 @@ def campaign(customers: int = 60) -> tiny.Case:
             for c in range(customers) for a in actions
         ]),
         "history": pd.DataFrame([
-            {"customer_id": c, "offer_id": "loan", "channel": "call", "date": -r.randint(0, 9), "outcome": "sent"}
+            {"customer_id": c, "offer_id": "loan", "channel": "call", "date": -r.randint(0, 9),
+                "outcome": "sent"}
             for c in range(0, customers, 4)
         ]),
         "desk": pd.DataFrame({"region": regions, "minutes": [40, 50, 60]}),
@@ -49,8 +51,10 @@ def campaign(customers: int = 60) -> tiny.Case:
              "max": {"table": "desk", "column": "minutes"}},
             {"name": "sms share", "where": {"channel": "sms"}, "over": {"measure": "contacts"}, "max": 0.4},
         ],
-        "contact": [{"name": "pressure", "max": 2, "days": 7}, {"name": "category", "max": 1, "per": ["offer.category"], "days": 14}],
-        "conflicts": [{"name": "calls", "first": {"channel": "call"}, "then": {"channel": "call"}, "days": 10}],
+        "contact": [{"name": "pressure", "max": 2, "days": 7},
+            {"name": "category", "max": 1, "per": ["offer.category"], "days": 14}],
+        "conflicts": [{"name": "calls", "first": {"channel": "call"}, "then": {"channel": "call"},
+            "days": 10}],
     }  # fmt: skip
     return tiny.Case(tables, policy, HEAD, {})
 
@@ -117,7 +121,8 @@ def test_hash_seed_and_threads_change_nothing(tmp_path: Path) -> None:
     running = []
     for seed, threads in (("1", "1"), ("4711", "2")):
         environment = os.environ | {
-            "PYTHONHASHSEED": seed, "PYTHONPATH": root, "NUMBA_NUM_THREADS": threads, "OMP_NUM_THREADS": threads,
+            "PYTHONHASHSEED": seed, "PYTHONPATH": root, "NUMBA_NUM_THREADS": threads,
+            "OMP_NUM_THREADS": threads,
             "OPENBLAS_NUM_THREADS": threads,
         }  # fmt: skip
         command = [sys.executable, "-c", SCRIPT, str(tmp_path / "case"), str(tmp_path / seed)]

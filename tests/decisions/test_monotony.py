@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import omniopt as oo
 
 NUMBERS = st.integers(0, 10**9)
-QUICK = settings(max_examples=100, deadline=None, derandomize=True, database=None)
+QUICK = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 
 
 def best(case: tiny.Case) -> float:
@@ -90,11 +90,11 @@ def test_relaxing_one_rule_never_lowers_the_optimum(number: int) -> None:
 
 def test_relaxations_are_of_every_section() -> None:
     """The test above relaxes and removes rules of all kinds, often enough to mean something."""
-    policies = [tiny.make(Random(n)).policy for n in range(200)]
+    policies = [tiny.make(Random(n)).policy for n in range(120)]
     count = sum(len(relaxations(p)) for p in policies)
     kinds = {(s, k) for p in policies for s in ("limits", "contact", "conflicts") for r in p.get(s, [])
              for w in weakened(s, r) for k in w if w[k] != r.get(k)}  # fmt: skip
-    assert count > 1000
+    assert count > 500
     assert kinds >= {
         ("limits", "min"), ("limits", "max"), ("contact", "max"), ("contact", "days"), ("contact", "history"),
         ("conflicts", "days"), ("conflicts", "either_order"),

@@ -131,7 +131,8 @@ class Maker:
                 "fallback": self.r.choice(others) if others and self.often(40) else None,
                 "requires_consent": self.often(15),
                 "send_from": "08:00" if self.often(15) else None,
-                "send_days": self.r.choice(["mon-fri", "mon;wed;sat", "tue,thu"]) if self.horizon and self.often(15) else None,
+                "send_days": self.r.choice(["mon-fri", "mon;wed;sat",
+                    "tue,thu"]) if self.horizon and self.often(15) else None,
             })  # fmt: skip
         return pd.DataFrame(rows).astype({"fallback": "str", "send_from": "str", "send_days": "str"})
 
@@ -139,7 +140,8 @@ class Maker:
         rows = []
         for offer in self.some(["loan", "card", "fund"], 1):
             rows.append({
-                "offer_id": offer, "category": self.r.choice(["credit", "savings"]), "value": self.quarters(20, 200),
+                "offer_id": offer, "category": self.r.choice(["credit", "savings"]),
+                "value": self.quarters(20, 200),
                 "incentive_cost": self.quarters(0, 8), "weight": self.quarters(1, 8),
                 "valid_from": self.r.randint(1, 2) if self.often(15) else None,
                 "valid_to": self.r.randint(2, self.days) if self.often(15) else None,
@@ -151,8 +153,10 @@ class Maker:
     def make_customers(self) -> pd.DataFrame:
         self.customers = ["ann", "bob", "cal"][: self.r.choice([1, 2, 2, 3, 3])]
         rows = [{
-            "customer_id": c, "region": self.r.choice(["north", "south"]), "age": self.r.randint(15, 70) if self.often(85) else None,
-            "max_offers": self.r.randint(0, 3), "vip": self.often(30), "timezone": "Europe/Madrid" if self.often(75) else None,
+            "customer_id": c, "region": self.r.choice(["north", "south"]),
+            "age": self.r.randint(15, 70) if self.often(85) else None,
+            "max_offers": self.r.randint(0, 3), "vip": self.often(30),
+            "timezone": "Europe/Madrid" if self.often(75) else None,
         } for c in self.customers]  # fmt: skip
         self.regions = sorted({r["region"] for r in rows})
         return pd.DataFrame(rows).astype({"age": "Float64", "timezone": "str"})
@@ -177,7 +181,8 @@ class Maker:
     def make_candidates(self) -> pd.DataFrame:
         pairs = [(c, a) for c in self.customers for a in self.actions]
         rows = [{
-            "customer_id": c, "action_id": a, "value": self.quarters(-4, 40), "cost": self.quarters(0, 12), "points": self.quarters(-4, 8),
+            "customer_id": c, "action_id": a, "value": self.quarters(-4, 40), "cost": self.quarters(0, 12),
+            "points": self.quarters(-4, 8),
         } for c, a in self.some(pairs, min(5, len(pairs)), 12)]  # fmt: skip
         return pd.DataFrame(rows)
 
@@ -208,7 +213,8 @@ class Maker:
             for channel in self.channels:
                 for purpose in self.some(["news", "service"], 0, 2) if self.often(60) else ["news"]:
                     rows.append({
-                        "customer_id": customer, "channel": channel, "purpose": purpose, "granted": self.often(85),
+                        "customer_id": customer, "channel": channel, "purpose": purpose,
+                        "granted": self.often(85),
                         "valid_from": self.r.randint(1, 3) if self.often(25) else None,
                         "valid_to": self.r.randint(3, self.days) if self.often(25) else None,
                     })  # fmt: skip
@@ -332,9 +338,11 @@ class Maker:
         """A table with a bound for every combination there is, and some that the rule does not speak of."""
         per = [rule["per"]] if isinstance(rule["per"], str) else rule["per"]
         levels = {  # everything there is
-            "customer.region": self.regions, "offer": self.offers, "offer.category": self.categories, "channel": self.channels,
+            "customer.region": self.regions, "offer": self.offers, "offer.category": self.categories,
+            "channel": self.channels,
             "channel.kind": sorted({"voice" if c == "call" else "written" for c in self.channels}),
-            "action.products": self.products, "customer.vip": [False, True], "date": list(range(1, self.days + 1)),
+            "action.products": self.products, "customer.vip": [False, True],
+            "date": list(range(1, self.days + 1)),
         }  # fmt: skip
         rows: list[dict[str, Any]] = [{}]
         for attribute in per:
@@ -372,7 +380,8 @@ class Maker:
 
     def conflict(self) -> dict[str, Any]:
         first = self.where(channel_likely=60)
-        rule = {"name": self.name("conflict"), "first": first, "then": copy.deepcopy(first) if self.often(30) else self.where(60),
+        rule = {"name": self.name("conflict"), "first": first,
+            "then": copy.deepcopy(first) if self.often(30) else self.where(60),
                 "days": self.r.choice([1, 2, 3, 5, 10, 30])}  # fmt: skip
         if self.often(40):
             rule["either_order"] = self.often(80)
@@ -380,7 +389,7 @@ class Maker:
 
     def decide(self, case: Case) -> None:
         """Sometimes a contact is vetoed or locked."""
-        if self.often(12):
+        if self.often(20):
             alive = [c.key for c in case.reference().alive]
             if len(alive) > 1:
                 case.vetoes, case.locks = [alive[0]], [alive[-1]] if self.often(60) else []
@@ -393,20 +402,19 @@ def make(random: Random) -> Case:
 
 def kinds(case: Case) -> set[str]:
     """What a case has in it, rule kind by rule kind."""
-    found: set[str] = set()
     policy = case.policy
-    found |= {
-        f"objective {'minimise' if isinstance(policy['objective'], Mapping) and 'minimise' in policy['objective'] else 'maximise'}"
+    there = {
+        "objective minimise": "minimise" in policy["objective"],
+        "objective maximise": "minimise" not in policy["objective"],
+        "scores": "scores" in case.tables,
+        "candidates": "candidates" in case.tables,
+        "table history": "history" in case.tables,
+        "table consents": "consents" in case.tables,
+        "vetoes": case.vetoes,
+        "locks": case.locks,
+        "no horizon": case.horizon is None,
     }
-    found |= {
-        "scores" if "scores" in case.tables else "candidates",
-        *(f"table {t}" for t in ("history", "consents") if t in case.tables),
-    }
-    found |= {
-        w
-        for w, there in (("vetoes", case.vetoes), ("locks", case.locks), ("no horizon", case.horizon is None))
-        if there
-    }
+    found = {kind for kind, is_there in there.items() if is_there}
     for section in ("eligibility", "limits", "contact", "conflicts"):
         for rule in policy.get(section, []):
             found |= {f"{section}.{key}" for key in rule}

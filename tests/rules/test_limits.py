@@ -293,7 +293,8 @@ def test_a_ratio_holds_at_zero_contacts_and_is_called_vacuous() -> None:
 def test_a_share_has_a_denominator_with_its_own_scope() -> None:
     """Calls may be 0.5 of the contacts in the north: three calls in the south do not help."""
     candidates = table(
-        "customer_id action_id value", "ann a-call-1 9", "ann a-call-2 8", "ann a-email-1 1", "bob a-email-1 1", "bob a-email-2 1",
+        "customer_id action_id value", "ann a-call-1 9", "ann a-call-2 8", "ann a-email-1 1",
+        "bob a-email-1 1", "bob a-email-2 1",
     )  # fmt: skip
     share = {"name": "share", "where": {"channel": "call"}, "max": 0.5}
     everyone = share | {"over": {"measure": "contacts"}}
@@ -333,9 +334,10 @@ CHANNELS = table("channel delivery_rate fallback minutes", "email 0.75 call 0", 
 
 @about("limits.where", "limits.max")
 def test_what_failover_will_bring_counts_on_the_fallback_channel() -> None:
-    """Each e-mail will cost the desk a quarter of a call: with one call, two fit no more than four e-mails."""
+    """Each e-mail costs the desk a quarter of a call: one call has room for itself or for four e-mails."""
     candidates = table("customer_id action_id value", *(f"{c} a-email-1 {v}" for c, v in
-                       (("ann", 5), ("bob", 4), ("cal", 3), ("dan", 2), ("eve", 1))), "ann a-call-1 7")  # fmt: skip
+                       (("ann", 5), ("bob", 4), ("cal", 3), ("dan", 2), ("eve", 1))),
+                       "ann a-call-1 7")  # fmt: skip
     policy = {"objective": "value", "limits": [{"name": "desk", "where": {"channel": "call"}, "max": 1}]}
     plan = decide(policy, tables_of(candidates, channels=CHANNELS))
     assert plan.objective == 14
