@@ -198,7 +198,8 @@ def customer(run: FinishedRun, one: Customer) -> str:
             (1 if run.maximises else -1) * one.next_best["objective"] - worth
         ).to_numpy()
         frame["worth"] = worth.to_numpy()
-        frame["why not"] = [_why_not(w) for w in worth]
+        planned = one.next_best["offer_id"].isin(one.chosen["offer_id"])
+        frame["why not"] = [_why_not(*each) for each in zip(worth, planned, strict=True)]
         made.append(table(frame))
         made.append(
             paragraph("Worth: the objective less what the contact uses of limits, at their prices.", "aside")
@@ -213,10 +214,14 @@ def customer(run: FinishedRun, one: Customer) -> str:
     return "".join(made)
 
 
-def _why_not(worth: float) -> str:
+def _why_not(worth: float, planned: bool) -> str:
     if worth < -1e-9:
         return "uses more of scarce limits than it earns"
-    return "a contact rule, or a better contact" if worth > 1e-9 else "earns just what it uses of limits"
+    if worth <= 1e-9:
+        return "earns just what it uses of limits"
+    if planned:
+        return "the offer is planned on another day or channel"
+    return "a contact rule, or a better contact"
 
 
 def decisions(held: Overrides) -> str:

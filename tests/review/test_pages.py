@@ -137,6 +137,15 @@ def test_worth_is_the_objective_less_the_use_of_limits(run: FinishedRun) -> None
         assert objective - use == pytest.approx(worth, abs=0.02)
 
 
+def test_why_not_follows_the_worth_and_what_is_planned(run: FinishedRun) -> None:
+    said = {pages._why_not(worth, planned) for worth in (-1, 0, 1) for planned in (False, True)}
+    assert len(said) == 4
+    html = pages.customer(run, run.customer("C001"))
+    one = run.customer("C001")
+    again = (one.next_best["offer_id"].isin(one.chosen["offer_id"]) & (one.next_best["worth"] > 1e-9)).sum()
+    assert html.count("planned on another day or channel") == again > 0
+
+
 def test_errors_are_one_line_each() -> None:
     html = pages.in_words(BadInput([Fault("one is wrong"), Fault("two is wrong", row=2)]))
     assert html.count("<li>") == 2 and "row 2: two is wrong." in html
