@@ -9,7 +9,7 @@ import pandas as pd
 
 from omniopt.errors import BadInput
 from omniopt.review import overrides, pages, widgets
-from omniopt.review.data import Filter, FinishedRun
+from omniopt.review.data import Customer, Filter, FinishedRun
 from omniopt.runs.html import paragraph
 
 
@@ -49,6 +49,8 @@ class ReviewPage:
 
     def __init__(self, run: FinishedRun) -> None:
         self.run = run
+        self._one: Customer | None = None
+        self._decided: dict[tuple[str, str], list[str]] = {}
         self.overview = widgets.page(pages.overview(run), styled=True)
         self.contacts = self._contacts()
         self.limits = self._limits()
@@ -99,36 +101,40 @@ class ReviewPage:
         self._who, self._marked = widgets.list_of_one(9), widgets.list_of_several(7)
         shown = widgets.page()
 
-        def search(*_: Any) -> None:
-            self._who.options = self.run.customers_like(find.value)
-            self._who.index = 0 if self._who.options else None
-
+        @widgets.told(shown)
         def draw(*_: Any) -> None:
-            if self._who.value is None:
-                self._marked.options = []
+            self._one = None
+            if self._who.value is not None:
+                self._one = self.run.customer(self._who.value)
+                widgets.show(shown, pages.customer(self.run, self._one))
+            else:
                 widgets.show(shown, paragraph("No customer has this in the id.", "aside"))
-                return
-            one = self.run.customer(self._who.value)
-            self._marked.options = self._labels("planned", one.chosen) + self._labels(
-                "next best", one.next_best
-            )
-            widgets.show(shown, pages.customer(self.run, one))
+            self._list_contacts()
 
-        search()
-        draw()
+        @widgets.told(shown)
+        def search(*_: Any) -> None:
+            found = self.run.customers_like(find.value)
+            self._who.unobserve(draw, "value")  # drawn once, when both are set
+            self._who.options = found
+            self._who.index = 0 if found else None
+            self._who.observe(draw, "value")
+            draw()
+
         find.observe(search, "value")
         self._who.observe(draw, "value")
+        search()
         pick = widgets.stack(widgets.labelled("Find", find, field=False), self._who)
         return widgets.stack(widgets.columns(pick, widgets.stack(shown)), self._decide())
 
-    def _labels(self, kind: str, rows: pd.DataFrame) -> list[tuple[str, tuple[str, str]]]:
-        return [
-            (
-                f"{kind}: {row.action_id} · {row.offer_id} · {row.channel} · {self.run.day_label(row.day)}",
-                (row.customer_id, row.action_id),
-            )
-            for row in rows.itertuples()
-        ]
+    def _list_contacts(self) -> None:
+        """List the customer's contacts, those first that are planned, each with what was decided about it."""
+        one, said = self._one, []
+        for kind, rows in (("planned", one.chosen), ("next best", one.next_best)) if one else ():
+            for row in rows.itertuples():
+                key = (row.customer_id, row.action_id)
+                parts = [row.action_id, row.offer_id, row.channel, self.run.day_label(row.day)]
+                said.append((f"{kind}: {' · '.join([*parts, *self._decided.get(key, ())])}", key))
+        self._marked.options = said
 
     def _decide(self) -> widgets.Widget:
         """The form under a customer: which contacts, veto or lock, why."""
@@ -186,16 +192,18 @@ class ReviewPage:
         return widgets.stack(self._held, self._form, said)
 
     def _show(self, held: overrides.Overrides) -> None:
+        """Show what holds now, wherever it is to be seen."""
         widgets.show(self._held, pages.decisions(held))
-        self._standing.options = [
-            (
-                f"{kind}: customer {row.customer_id}, action {row.action_id}: {row.reason}",
-                (kind, row.customer_id, row.action_id),
-            )
-            for kind, rows in (("veto", held.vetoes), ("lock", held.locks))
-            for row in rows.itertuples()
-        ]
-        self._form.layout.display = "" if self._standing.options else "none"
+        options, self._decided = [], {}
+        for kind, rows in (("veto", held.vetoes), ("lock", held.locks)):
+            for row in rows.itertuples():
+                key = (row.customer_id, row.action_id)
+                words = f"{kind}: customer {row.customer_id}, action {row.action_id}: {row.reason}"
+                options.append((words, (kind, *key)))
+                self._decided.setdefault(key, []).append(f"{kind} holds")
+        self._standing.options = options
+        self._form.layout.display = "" if options else "none"
+        self._list_contacts()
 
 
 def _pairs(keys: Any) -> pd.DataFrame:

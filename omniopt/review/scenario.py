@@ -20,9 +20,8 @@ import pandas as pd
 from omniopt.decisions import Plan, compare, optimize
 from omniopt.errors import BadInput, Fault, Faults, Infeasible, nearest
 from omniopt.project import Project
-from omniopt.review import overrides
+from omniopt.review import overrides, words
 from omniopt.review.data import FinishedRun
-from omniopt.runs.html import number, percent
 
 #: Told a step's name, the best objective and the best bound.
 Progress = Callable[[str, float, float], None]
@@ -253,8 +252,11 @@ class WhatIf:
             raise Infeasible(
                 f"{error.reason.rstrip('.')}. {held_fast} too: taking one back may help."
             ) from error
-        words = self._words(changes, vetoes, locks, before, after)
-        return Outcome(before, after, changes, vetoes, locks, compare(before, after), words)
+        said = words.of_changes(self.policy, changes, vetoes, locks)
+        told = words.of_two_plans(self.run.objective, said, before, after, self.run.maximises)
+        if self.changed_inputs:
+            told.append(words.of_changed_inputs(self.changed_inputs, self.run.name))
+        return Outcome(before, after, changes, vetoes, locks, compare(before, after), told)
 
     def _solve(self, project: Project, start: Plan | None = None, progress: Progress | None = None) -> Plan:
         return optimize(
@@ -283,52 +285,6 @@ class WhatIf:
         return replace(project, _cache={"tables": extra}).with_limit(
             name, max={"table": copy, "column": column}
         )
-
-    def _words(self, changes: Changes, vetoes: int, locks: int, before: Plan, after: Plan) -> list[str]:
-        """Say what changed in money, and what of it is proven."""
-        turned = [said for rule, change in changes.items() if (said := self._turned(rule, change))]
-        turned += [
-            f"{n} {what if n == 1 else many}"
-            for n, what, many in ((vetoes, "veto", "vetoes"), (locks, "lock", "locks"))
-            if n
-        ]
-        delta = after.objective - before.objective
-        if abs(delta) <= 1e-9 * max(1.0, abs(before.objective)):
-            delta = 0.0  # rounding, no difference
-        share = f" ({percent(abs(delta / before.objective))})" if before.objective else ""
-        outcome = (
-            f"{number(abs(delta))} {'more' if delta > 0 else 'less'}{share}" if delta else "no difference"
-        )
-        old, new = _told_apart(before.objective, after.objective)
-        words = [
-            f"With {_listed(turned) or 'nothing changed'}, {self.run.objective} comes to {new}"
-            f" instead of {old}: {outcome}.",
-            _sums_in_words(before, after),
-            _proof_in_words(before, after, 1 if self.run.maximises else -1),
-        ]
-        if after.status == "stopped_early":
-            words.append(f"Solving stopped before the gap asked for: {percent(after.gap, 2)} is still open.")
-        if self.changed_inputs:
-            words.append(
-                f"Since the run was made, {_listed(self.changed_inputs)} changed. Both plans are solved with"
-                f" what is there now; what {self.run.name} itself decided may differ."
-            )
-        return words
-
-    def _turned(self, name: str, change: Mapping[str, Any]) -> str:
-        rule = next(r for s in ("limits", "contact") for r in self.policy.get(s) or [] if r["name"] == name)
-        said = []
-        for key, value in change.items():
-            if value == (1 if key == "scale" else rule.get(key)):
-                continue
-            if key == "scale":
-                said.append(f"{name} at {percent(value, 0)} of its maximum")
-            elif key in ("max", "min") and _is_number(value):
-                was = f" instead of {number(rule[key])}" if _is_number(rule.get(key)) else ""
-                said.append(f"{name} at {'most' if key == 'max' else 'least'} {number(value)}{was}")
-            else:
-                said.append(f"{name} with {key} {'left out' if value is None else value}")
-        return _listed(said)
 
 
 def write_comparison(path: str | Path, content: Mapping[str, Any]) -> None:
@@ -397,43 +353,3 @@ def _step(most: float, counted: bool) -> float:
             if 20 <= parts <= 200 and abs(parts - round(parts)) < 1e-9:
                 return step
     return max(1, round(most / 100)) if counted else most / 100
-
-
-def _told_apart(a: float, b: float) -> tuple[str, str]:
-    """Two numbers in words, with as many digits as it takes to see a difference that is there."""
-    for digits in (None, *range(2, 12)):
-        words = number(a, digits), number(b, digits)
-        if words[0] != words[1]:
-            return words
-    return number(a), number(b)
-
-
-def _sums_in_words(before: Plan, after: Plan) -> str:
-    said = []
-    for measure in ("value", "cost"):
-        old, new = (float(plan.contacts[measure].sum(min_count=1)) for plan in (before, after))
-        if math.isfinite(new - old) and new != old:
-            said.append(f"{measure} {'rises' if new > old else 'falls'} by {number(abs(new - old))}")
-    extra = len(after.contacts) - len(before.contacts)
-    some = f"{abs(extra):,} contact{'' if abs(extra) == 1 else 's'} {'more' if extra > 0 else 'fewer'}"
-    words = _listed(
-        [*said, f"there {'is' if abs(extra) == 1 else 'are'} {some if extra else 'as many contacts'}"]
-    )
-    return f"{words[:1].upper()}{words[1:]}."
-
-
-def _proof_in_words(before: Plan, after: Plan, sign: int) -> str:
-    """What is certain about the difference of the two best possible plans, whatever the gaps leave open."""
-    low, high = sorted([sign * (after.objective - before.bound), sign * (after.bound - before.objective)])
-    if low < 0 < high:
-        return (
-            f"For certain, the best possible loses at most {number(-low)} and gains at most {number(high)}:"
-            " that much the two gaps leave open."
-        )
-    least, most = sorted([abs(low), abs(high)])
-    span = number(most) if number(least) == number(most) else f"{number(least)} to {number(most)}"
-    return f"For certain, the best possible {'gains' if high > 0 else 'loses'} {span}."
-
-
-def _listed(parts: list[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}" if parts else ""

@@ -57,12 +57,14 @@ def test_a_veto_is_saved_shown_and_taken_back(page: ReviewPage, run: FinishedRun
     assert "needs a reason" in words(page.customer)
     one(page.customer, "Text", 1).value = "asked to be left alone"
     one(page.customer, "Text", 2).value = "Ann"
+    chosen = list(marked.value)
     save.click()
     assert "Saved: veto of 1 contact." in words(page.customer)
     assert one(page.customer, "Text", 1).value == ""
     assert "asked to be left alone" in words(page.decisions)
     vetoes = overrides.read(run).vetoes
-    assert [tuple(vetoes[overrides.KEY].iloc[0])] == list(marked.value)
+    assert [tuple(vetoes[overrides.KEY].iloc[0])] == chosen
+    assert marked.options[0][0].endswith("veto holds") and "holds" not in marked.options[1][0]
 
     again = ReviewPage(run)  # who opens the run next, sees it
     assert "asked to be left alone" in words(again.decisions)
@@ -83,6 +85,14 @@ def test_a_broken_file_of_decisions_is_said_on_the_page(run: FinishedRun) -> Non
     overrides.path_of(run).write_text("nonsense\n1\n")
     page = ReviewPage(run)
     assert "column 'kind' is missing" in words(page.decisions)
+    assert f"{len(run.contacts)} contacts" in words(page.contacts)
+
+
+def test_a_run_without_its_lists_still_opens(run: FinishedRun) -> None:
+    for name in ("alternatives", "dropped"):
+        (run.folder / f"{name}.parquet").unlink()
+    page = ReviewPage(FinishedRun(run.folder))
+    assert "alternatives.parquet: cannot be read" in words(page.customer)
     assert f"{len(run.contacts)} contacts" in words(page.contacts)
 
 

@@ -10,7 +10,7 @@ import pytest
 import omniopt as oo
 from omniopt.errors import BadInput, Infeasible
 from omniopt.review import FinishedRun, overrides
-from omniopt.review.scenario import WhatIf, _step, _told_apart, write_comparison
+from omniopt.review.scenario import WhatIf, _step, write_comparison
 
 
 @pytest.fixture
@@ -203,14 +203,6 @@ def test_words_say_how_much_and_what_is_proven(what_if: WhatIf) -> None:
     assert f"{lost:.2f} less" in outcome.words[0] and "total budget at most 40 instead of" in outcome.words[0]
     assert outcome.words[2] == f"For certain, the best possible loses {lost:.2f}."
     assert what_if.solve({}).words[0].endswith("no difference.")
-
-
-@pytest.mark.parametrize(
-    ("a", "b", "words"),
-    [(255.6, 243.9, ("255.6", "243.9")), (251.53, 251.497, ("251.53", "251.50")), (7.0, 7.0, ("7", "7"))],
-)
-def test_a_difference_that_is_there_can_be_seen(a: float, b: float, words: tuple[str, str]) -> None:
-    assert _told_apart(a, b) == words
 
 
 def test_a_comparison_is_strict_json_and_whole(what_if: WhatIf, tmp_path: Path) -> None:
