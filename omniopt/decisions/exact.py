@@ -91,7 +91,7 @@ def solve(
         dual_feasibility_tolerance=TOLERANCE,
     )  # fmt: skip
     model.solve(solver)
-    return _outcome(model, columns, scale)
+    return _outcome(model, columns, scale, lower)
 
 
 def _scale(objective: np.ndarray) -> float:
@@ -111,7 +111,9 @@ def _even(
     return sparse.csr_array(sparse.diags_array(factor) @ matrix), lo * factor, hi * factor
 
 
-def _outcome(model: pulp.LpProblem, columns: list[pulp.LpVariable], scale: float) -> Outcome:
+def _outcome(
+    model: pulp.LpProblem, columns: list[pulp.LpVariable], scale: float, lower: np.ndarray
+) -> Outcome:
     highs = model.solverModel
     status = highs.getModelStatus().name
     if status in ("kInfeasible", "kUnboundedOrInfeasible"):  # binaries are bounded, so only one of the two
@@ -121,5 +123,9 @@ def _outcome(model: pulp.LpProblem, columns: list[pulp.LpVariable], scale: float
     if not math.isfinite(bound):
         bound = math.inf
     found = math.isfinite(info.objective_function_value) and int(info.primal_solution_status) == 2
-    values = np.array([pulp.value(z) for z in columns], np.float64) if found else None
+    if not found:
+        return Outcome("done" if status == "kOptimal" else "stopped", None, bound)
+    values = np.array([pulp.value(z) for z in columns], np.float64)
+    # a column without a coefficient anywhere never reaches HiGHS, and has no value
+    values = np.where(np.isnan(values), lower, values)
     return Outcome("done" if status == "kOptimal" else "stopped", values, bound)

@@ -110,6 +110,14 @@ def test_a_veto_takes_a_candidate_out_and_a_lock_keeps_it_in() -> None:
     assert locked.status == "optimal"
 
 
+def test_a_lock_that_earns_nothing_and_uses_nothing_holds_too() -> None:
+    candidates = table("customer_id action_id value", "ann loan-call-1 5", "ann card-call-1 0")
+    policy = {"objective": "value", "limits": [{"name": "loans", "where": {"offer": "loan"}, "max": 1}]}
+    base = project(policy, tables_of(candidates))
+    plan = oo.optimize(base.with_decisions(None, pairs("ann card-call-1")))
+    assert contacts(plan) == ["ann card-call-1", "ann loan-call-1"]
+
+
 def test_locks_that_break_a_rule_leave_no_plan() -> None:
     policy = {"objective": "value", "contact": [{"name": "one", "max": 1}]}
     base = project(policy, tables_of(CANDIDATES)).with_decisions(
