@@ -17,6 +17,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from omniopt.decisions import kernels
+from omniopt.decisions.hard import MOST, HardUnits
 from omniopt.decisions.problem import Problem
 
 SAMPLE = 300  # units that rough prices are made from
@@ -36,6 +37,9 @@ class Dual:
         Each unit's best total worth.
     chosen : ndarray of bool, shape (n,)
         The units' best sets.
+    searched : ndarray of bool, shape (u,)
+        Whether a unit's depth-first search ended; the others' value is the exact solver's, or an
+        upper bound of it.
     """
 
     prices: np.ndarray
@@ -43,14 +47,45 @@ class Dual:
     worth: np.ndarray
     value: np.ndarray
     chosen: np.ndarray
+    searched: np.ndarray
 
 
 def all_margins(problem: Problem, index: kernels.UnitIndex, dual: Dual) -> np.ndarray:
-    """Return what each unit loses if a candidate's fate is turned round, float64 of shape (n,)."""
-    return kernels.margins(
-        index.unit_start, dual.worth, forced(problem), dual.value, dual.chosen, np.ones(len(problem), bool),
+    """Return what each unit loses if a candidate's fate is turned round, float64 of shape (n,).
+
+    0, which settles nothing, in units whose search did not end.
+    """
+    searched = np.repeat(dual.searched, np.diff(index.unit_start))
+    loss = kernels.margins(
+        index.unit_start, dual.worth, forced(problem), dual.value, dual.chosen, searched,
         index.start, index.row, index.slot, index.cap, index.guide, index.slots,
     )  # fmt: skip
+    return np.where(searched, loss, 0.0)
+
+
+def advantages(problem: Problem, index: kernels.UnitIndex, dual: Dual, chosen: np.ndarray) -> np.ndarray:
+    """By how much a unit's best set beats its best set without each chosen contact.
+
+    0 for contacts that are not in the best set, another being as good; NaN where it is too hard to tell.
+
+    Returns
+    -------
+    ndarray of float64
+        One number per chosen candidate.
+    """
+    wanted = chosen & dual.chosen
+    loss = np.where(wanted, all_margins(problem, index, dual), 0.0)
+    unit = np.repeat(np.arange(len(dual.value)), np.diff(index.unit_start))
+    hard = np.flatnonzero(wanted & ~dual.searched[unit])
+    if len(hard):
+        loss[hard] = np.nan
+        units = HardUnits(problem, index.unit_start)
+        for j in hard[:MOST]:
+            marks = forced(problem)
+            marks[j] = -1
+            loss[j] = max(dual.value[unit[j]] - units.solve(int(unit[j]), dual.worth, marks)[0], 0.0)
+    loss[problem.locked] = 0.0
+    return loss[chosen]
 
 
 def unit_optima(
@@ -89,9 +124,19 @@ def prove(problem: Problem, index: kernels.UnitIndex, prices: np.ndarray) -> Dua
     prices = np.where(np.isfinite(side), prices, 0.0)
     side = np.where(np.isfinite(side), side, 0.0)
     worth = problem.objective - problem.matrix.T @ prices
-    value, chosen, _ = unit_optima(index, worth, forced(problem))
+    value, chosen, searched = unit_optima(index, worth, forced(problem))
+    hard = np.flatnonzero(~searched)[:MOST]
+    units = HardUnits(problem, index.unit_start) if len(hard) else None
+    for u in hard:
+        assert units is not None
+        tight, best = units.solve(int(u), worth, forced(problem))
+        value[u] = min(value[u], tight)
+        if best is not None:
+            chosen[index.unit_start[u] : index.unit_start[u + 1]] = best
     total = math.fsum([*(prices * side), *value])
-    return Dual(prices, total + rounding(problem, index, prices, side, chosen), worth, value, chosen)
+    return Dual(
+        prices, total + rounding(problem, index, prices, side, chosen), worth, value, chosen, searched
+    )
 
 
 def forced(problem: Problem) -> np.ndarray:

@@ -15,7 +15,7 @@ import numpy as np
 
 from omniopt.rules.contact import UnitRows
 
-NODE_LIMIT = 200_000  # nodes of one unit's search, after which its bound is used in place of the optimum
+NODE_LIMIT = 20_000  # nodes of one unit's search, after which its bound is used in place of the optimum
 
 
 @dataclass(frozen=True)

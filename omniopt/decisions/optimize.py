@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from typing import Any
@@ -11,11 +12,11 @@ import pandas as pd
 
 from omniopt.decisions import kernels
 from omniopt.decisions.certificate import gap_of, peak_memory_mb, rule_entries, status_of, versions
-from omniopt.decisions.dual import Dual, forced
+from omniopt.decisions.dual import Dual, advantages
 from omniopt.decisions.plan import Plan, alternatives_frame, contact_frame, dropped_frame
 from omniopt.decisions.problem import Problem, build_problem
 from omniopt.decisions.restrict import Progress, Search, search
-from omniopt.errors import Faults
+from omniopt.errors import BadInput, Faults
 from omniopt.project import Project
 
 SOLVERS = ("auto", "exact")
@@ -87,7 +88,8 @@ def optimize(
     """
     _check_arguments(gap, time_limit, solver)
     began = time.perf_counter()
-    project.read()
+    with contextlib.suppress(BadInput):  # building tells the tables' faults together with the policy's
+        project.read()
     read = time.perf_counter()
     problem = build_problem(project, scores)
     built = time.perf_counter()
@@ -178,15 +180,10 @@ def project_horizon(project: Project) -> dict[str, Any] | None:
 
 
 def _advantage(problem: Problem, chosen: np.ndarray, dual: Dual) -> np.ndarray:
-    """By how much each customer's best plan beats the best one without the chosen contact, at the prices."""
+    """By how much each customer's best plan beats the best one without the contact, at the prices."""
     if not len(problem):
         return np.zeros(0)
-    index = kernels.UnitIndex.of(problem.candidates.customer, problem.units)
-    loss = kernels.margins(
-        index.unit_start, dual.worth, forced(problem), dual.value, dual.chosen, chosen & dual.chosen,
-        index.start, index.row, index.slot, index.cap, index.guide, index.slots,
-    )  # fmt: skip
-    return np.where(dual.chosen & np.isfinite(loss), loss, 0.0)[chosen]
+    return advantages(problem, kernels.UnitIndex.of(problem.candidates.customer, problem.units), dual, chosen)
 
 
 def compare(a: Plan, b: Plan) -> pd.DataFrame:

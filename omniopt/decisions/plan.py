@@ -17,7 +17,7 @@ import pandas as pd
 from omniopt.actions.candidates import Candidates
 from omniopt.decisions.problem import Problem
 from omniopt.errors import BadInput
-from omniopt.tables import read_parquet, write_parquet
+from omniopt.tables import read_parquet, sha256_of, write_parquet
 
 ALTERNATIVES = 5  # best contacts not chosen that are kept for each customer
 FILES = ("plan.parquet", "certificate.json", "scores.parquet", "dropped.parquet", "alternatives.parquet")
@@ -115,6 +115,9 @@ class Plan:
         write_parquet(self.alternatives, staging / "alternatives.parquet")
         if self.scores is not None:
             write_parquet(self.scores, staging / "scores.parquet")
+            sha256 = sha256_of(staging / "scores.parquet")
+            made = {"sha256": sha256, "rows": len(self.scores), "source": "scores.parquet"}
+            certificate["inputs"] = certificate["inputs"] | {"scores": made}
         certificate["seconds"] = certificate["seconds"] | {"write": round(time.perf_counter() - began, 3)}
         text = json.dumps(certificate, indent=1, ensure_ascii=False, allow_nan=False)
         (staging / "certificate.json").write_text(text + "\n", encoding="utf-8")

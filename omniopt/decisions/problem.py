@@ -17,7 +17,7 @@ from scipy import sparse
 from omniopt.actions.candidates import Candidates, build_candidates, value_candidates
 from omniopt.actions.catalogue import Catalogue, build_catalogue
 from omniopt.actions.permission import build_permission
-from omniopt.errors import Faults
+from omniopt.errors import BadInput, Faults
 from omniopt.project import Project
 from omniopt.rules.contact import ContactRows, UnitRows
 from omniopt.rules.eligibility import VETO, drop_ineligible, find_pairs
@@ -108,10 +108,13 @@ def build_problem(project: Project, scores: pd.DataFrame | None = None) -> Probl
     BadInput
         With every fault found in the tables, or else every fault found in policy and values.
     """
-    tables = project.read()
     faults = Faults()
     file = project.policy_name
     policy = parse_policy(project.effective_policy(), faults, file)
+    try:
+        tables = project.read()
+    except BadInput as error:  # the policy's own faults belong to the same list
+        raise BadInput([*error.faults, *faults]) from None
     catalogue = build_catalogue(project, tables, faults)
     permission = build_permission(catalogue, tables, faults)
     scopes = Scopes(catalogue, faults, file)
@@ -127,6 +130,8 @@ def build_problem(project: Project, scores: pd.DataFrame | None = None) -> Probl
     if tables.candidates is None and not faults:
         scores, model_scores = _scores(project, tables, scores)
         value_candidates(candidates, scores, tables, faults)
+    elif tables.candidates is None:  # only faults are still to be found: the measures' names have to be known
+        candidates.measures |= {name: np.zeros(len(candidates)) for name in ("value", "cost", "response")}
     measures = Measures(candidates, scopes)
     first, second = measures.evaluate(policy.objective, "objective")
     coupling = LimitRows(candidates, tables, scopes, measures).build(policy.limits)

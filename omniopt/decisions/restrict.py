@@ -149,7 +149,9 @@ def _empty(state: Search) -> None:
     if len(asking):
         names = ", ".join(f"'{state.problem.row_label(int(k))}'" for k in asking)
         raise Infeasible(f"there are no candidates, but the limit {names} asks for some")
-    state.dual = Dual(np.zeros(len(coupling)), 0.0, np.zeros(0), np.zeros(0), np.zeros(0, bool))
+    state.dual = Dual(
+        np.zeros(len(coupling)), 0.0, np.zeros(0), np.zeros(0), np.zeros(0, bool), np.zeros(0, bool)
+    )
     state.offer(np.zeros(0, bool))
     state.tighten(0.0)
 

@@ -122,13 +122,16 @@ class LimitRows:
             over = Denominator(measure=over, where=limit.where)
         by_channel = self.scopes.names_channel(limit.where, limit.per)
         by_channel |= over is not None and self.scopes.names_channel(over.where)
+        before = len(self.scopes.faults)
         top = self._part(limit.measure, limit.where, limit, by_channel)
         bottom = None if over is None else self._part(over.measure, over.where, limit, by_channel)
-        found = set(top.keys) | set(bottom.keys if bottom else [])
         look_ups = [self._look_up(b, limit) for b in (limit.min, limit.max)]
+        if len(self.scopes.faults) > before:  # the groups of a faulty limit would only bring more faults
+            return [], np.zeros(0), np.zeros(0), sparse.csr_array((0, n)), None
+        found = set(top.keys) | set(bottom.keys if bottom else [])
         keys = sorted(found.union(*(table for table in look_ups if isinstance(table, dict))))
-        lo = self._bounds(limit, look_ups[0], keys, found, -np.inf)
-        hi = self._bounds(limit, look_ups[1], keys, found, np.inf)
+        lo = self._bounds(limit, limit.min, look_ups[0], keys, found, -np.inf)
+        hi = self._bounds(limit, limit.max, look_ups[1], keys, found, np.inf)
         for key in [k for k, a, b in zip(keys, lo, hi, strict=True) if a > b]:
             self.scopes.fault(limit.name, f"min is above max for {self._show(limit, key)}")
         return keys, lo, hi, top.matrix(keys, n), None if bottom is None else bottom.matrix(keys, n)
@@ -238,22 +241,17 @@ class LimitRows:
         return _text(value)
 
     def _bounds(
-        self,
-        limit: Limit,
-        look_up: dict[Key, float] | float | None,
-        keys: list[Key],
-        found: set[Key],
-        none: float,
-    ) -> np.ndarray:
-        if not isinstance(look_up, dict):
+        self, limit: Limit, bound: float | Reference | None, look_up: dict[Key, float] | float | None,
+        keys: list[Key], found: set[Key], none: float,
+    ) -> np.ndarray:  # fmt: skip
+        if not isinstance(look_up, dict) or not isinstance(bound, Reference):
             return np.full(len(keys), none if look_up is None else look_up)
         missing = sorted(found - set(look_up))
         for key in missing[:10]:
-            self.scopes.fault(
-                limit.name, f"the limit's table has no row for {self._show(limit, key)}", "Add the row."
-            )
+            what = f"the table '{bound.table}' has no row for {self._show(limit, key)}"
+            self.scopes.fault(limit.name, what, "Add the row.")
         if len(missing) > 10:
-            self.scopes.fault(limit.name, f"the limit's table lacks {len(missing) - 10} more rows")
+            self.scopes.fault(limit.name, f"the table '{bound.table}' lacks {len(missing) - 10} more rows")
         return np.array([look_up.get(key, none) for key in keys])
 
     def _show(self, limit: Limit, key: Key) -> str:

@@ -10,6 +10,13 @@ from omniopt.actions.candidates import Candidates
 from omniopt.errors import nearest
 from omniopt.rules.where import Scopes
 
+# Numeric columns that do not add up over contacts; an offer's value is money per response, not per contact.
+NO_MEASURES = {
+    "action": {"date"},
+    "channel": {"send_from", "send_to", "send_days"},
+    "offer": {"valid_from", "valid_to", "value"},
+}
+
 
 class Measures:
     """Looks measures up: of the candidate first, then of its action, channel and offer.
@@ -29,7 +36,7 @@ class Measures:
         for entity in ("action", "channel", "offer"):
             frame = self.candidates.catalogue.entities[entity]
             numeric = frame.select_dtypes(include="number", exclude="bool").columns
-            names |= set(numeric) - {"date", "valid_from", "valid_to", "send_from", "send_to", "send_days"}
+            names |= set(numeric) - NO_MEASURES[entity]
         return sorted(names)
 
     def evaluate(self, expression: str, rule: str, by_channel: bool = False) -> tuple[np.ndarray, np.ndarray]:
@@ -65,12 +72,14 @@ class Measures:
                 self._missing(name, "candidate", rule)
                 return None
             return values, none
+        if name == "fixed_cost" and name not in self.legal():
+            return none, none  # nothing that could be opened costs anything yet
         if name not in self.legal():
             self.scopes.fault(rule, f"there is no measure '{name}'", nearest(name, self.legal()))
             return None
         for entity in ("action", "channel", "offer"):
             frame = c.catalogue.entities[entity]
-            if name not in frame:
+            if name not in frame or name in NO_MEASURES[entity]:
                 continue
             values = frame[name].to_numpy(np.float64)
             codes = c.rows().codes[entity]

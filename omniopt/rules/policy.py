@@ -14,6 +14,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from omniopt.errors import Faults, nearest
 
+MOST_DAYS = 36_525  # a century
+
 
 class Reference(BaseModel):
     """A bound that is read from a column of a table, by the rule's ``per`` attributes."""
@@ -60,8 +62,8 @@ def _cap(value: Any) -> int | ColumnBound:
 
 
 def _days(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"takes a whole number of days from 1, not {value!r}")
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST_DAYS:
+        raise ValueError(f"takes a whole number of days from 1 to {MOST_DAYS:,}, not {value!r}")
     return value
 
 
