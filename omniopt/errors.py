@@ -65,6 +65,10 @@ class OmnioptError(Exception):
 
     exit_code = 2
 
+    def _render_traceback_(self) -> list[str]:
+        """Say it in words in a notebook, without a traceback: IPython asks for this method."""
+        return str(self).splitlines() or [type(self).__name__]
+
 
 class BadInput(OmnioptError):
     """The input cannot be used; all that is wrong with it is told at once.

@@ -32,7 +32,7 @@ def review(run: str | Path = "", reports: str | Path = "reports") -> ReviewPage:
     BadInput
         When there is no such run.
     """
-    return ReviewPage(widgets.open_run(run, reports))
+    return ReviewPage(FinishedRun.open(run, reports))
 
 
 class ReviewPage:

@@ -53,7 +53,7 @@ def what_if(
     BadInput
         When there is no such run. What is wrong with the rest is said on the page instead.
     """
-    page = WhatIfPage(widgets.open_run(run, reports), project, gap, time_limit, comparison)
+    page = WhatIfPage(FinishedRun.open(run, reports), project, gap, time_limit, comparison)
     page.start(changes, decisions)
     return page
 

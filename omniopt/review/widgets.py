@@ -10,14 +10,12 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import ipywidgets as w
 
 from omniopt.errors import OmnioptError
 from omniopt.review import pages
-from omniopt.review.data import FinishedRun
 from omniopt.runs.html import paragraph, text
 
 Widget: TypeAlias = Any  # what ipywidgets makes; it says nothing of its types
@@ -32,22 +30,6 @@ class Page(w.HTML):
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         return {**super()._repr_mimebundle_(**kwargs), "text/html": self.value}
-
-
-def open_run(run: str | Path, reports: str | Path) -> FinishedRun:
-    """Open a run for a notebook, which shows what is wrong as words, without a traceback.
-
-    Raises
-    ------
-    BadInput
-        When there is no such run.
-    """
-    try:
-        return FinishedRun.open(run, reports)
-    except OmnioptError as error:
-        words = str(error).splitlines()
-        error._render_traceback_ = lambda: words  # type: ignore[attr-defined]  # IPython asks for it
-        raise
 
 
 def page(html: str = "", styled: bool = False) -> Widget:
