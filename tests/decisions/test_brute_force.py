@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from reference import Answer, Reference
 
 import omniopt as oo
-from omniopt.decisions import relax, restrict
+from omniopt.decisions import dual, kernels, relax, restrict
 
 CLOSE = 1e-6
 NUMBERS = st.integers(0, 10**9)  # a case can be made again by its number: tiny.make(Random(number))
@@ -180,6 +180,34 @@ def test_fixing_and_repair_lose_nothing(number: int) -> None:
         patch.setattr(relax, "SIFT_FROM", 2)
         patch.setattr(relax, "CLOSEST", 1)
         compare(tiny.make(Random(number)))
+
+
+@pytest.mark.parametrize("most", [200, 1, 0])
+@settings(QUICK, max_examples=40)
+@given(number=NUMBERS)
+def test_searches_that_are_cut_lose_nothing(most: int, number: int) -> None:
+    """Customers whose best sets the search does not find in time go to the exact solver, or are bounded.
+
+    What the prices prove may then be less than they could, so only the plan and its bounds are compared.
+    """
+    case = tiny.make(Random(3 * number + most % 3))
+    note(str(case))
+    with pytest.MonkeyPatch.context() as patch:
+        # compiled code holds its constants, so the search runs as plain Python here
+        for name in ("_solve_unit", "best_sets", "margins"):
+            patch.setattr(kernels, name, getattr(kernels, name).py_func)
+        patch.setattr(kernels, "NODE_LIMIT", 1)
+        patch.setattr(dual, "MOST", most)
+        plan = optimum(case, gap=0.0)
+    reference = case.reference()
+    answer = reference.solve()
+    assert (plan is not None) == answer.feasible
+    if plan is not None:
+        check_plan(reference, plan, rows_of(reference, plan))
+        sign, best = reference.sign, answer.objective
+        assert plan.objective == pytest.approx(best, abs=CLOSE)
+        for bound in (plan.bound, plan.certificate["bound_from_prices"]):
+            assert sign * bound >= sign * best - 1e-9 * max(1.0, abs(best))
 
 
 def cases(numbers: range) -> list[tiny.Case]:
