@@ -17,7 +17,7 @@ import pandas as pd
 
 from omniopt.audit.candidates import Candidates
 from omniopt.audit.inputs import KEY_OF, Inputs, table_of
-from omniopt.audit.scope import Unchecked, World, canonical, groups, holds, linear, matches
+from omniopt.audit.scope import Rows, Unchecked, World, canonical, groups, holds, linear, matches
 
 KEYS = {"name", "measure", "where", "per", "min", "max", "over"}
 Label = tuple[str | None, ...]
@@ -231,9 +231,7 @@ def _bound(
         if column is None:
             raise Unchecked(f"table {value['table']} has no column for '{name}'")
         columns[name] = frame[column]
-    inside = np.ones(len(frame), dtype=bool)
-    for name in set(columns) & set(where or {}):
-        inside &= holds(inputs.world, name, columns[name], where[name], inputs.world.multi_valued.get(name))
+    inside = _speaks_of(inputs.world, frame, where or {})
     keys = []
     for name, cells in columns.items():
         is_date = name.rpartition(".")[2] in ("date", "valid_from", "valid_to")
@@ -256,6 +254,31 @@ def _bound(
             raise Unchecked(f"table {value['table']} has no number for {_say(per, label)}")
         table[label] = number
     return table
+
+
+def _speaks_of(world: World, frame: pd.DataFrame, where: Mapping[str, Any]) -> np.ndarray:
+    """Mask of a table's rows that the rule's scope does not exclude, as far as the row tells.
+
+    A row tells an attribute by a column of its own, or by the id of what has the attribute. A column with
+    several values in a cell excludes nothing: who is in the scope by one value is in the group of another.
+    """
+    inside = np.ones(len(frame), dtype=bool)
+    for name, condition in where.items():
+        root = name.partition(".")[0]
+        column = next((c for c in _spellings(name) if c in frame), None)
+        key = next((c for c in _spellings(root) if c in frame), None)
+        if name in world.multi_valued:
+            continue
+        if column is not None:
+            inside &= holds(world, name, frame[column], condition, None)
+        elif root in KEY_OF and key is not None:
+            nothing = np.full(len(frame), -1)
+            known = world.ids[root].get_indexer(pd.Index([canonical(cell) for cell in frame[key]]))
+            at = {
+                n: known if n == root else nothing for n in ("customer", "offer", "channel", "action", "day")
+            }
+            inside &= matches(world, Rows(**at), {name: condition})
+    return inside
 
 
 def _spellings(name: str) -> list[str]:
