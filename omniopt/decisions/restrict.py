@@ -138,7 +138,9 @@ def _finish(state: Search, model: Model, index: kernels.UnitIndex) -> Search:
         if not undecided:
             break
     if state.chosen is None:
-        raise StoppedWithoutPlan("no plan was found in time")
+        limited = math.isfinite(state.deadline)
+        why = "in time: give it more" if limited else "though none is proven impossible"
+        raise StoppedWithoutPlan(f"no plan was found {why}")
     return state
 
 
