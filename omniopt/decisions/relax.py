@@ -122,7 +122,7 @@ class _LinearProgram:
         if status in (highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kUnboundedOrInfeasible):
             return None  # binaries are bounded, so nothing is unbounded
         if status != highspy.HighsModelStatus.kOptimal:
-            raise TimeoutError("the relaxation was not solved in time")
+            raise TimeoutError("the relaxation was not solved in time: give it more")
         solution = self.highs.getSolution()
         values = np.zeros(len(self.model.objective))
         values[self.columns] = solution.col_value

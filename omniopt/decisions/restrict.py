@@ -127,7 +127,11 @@ def _finish(state: Search, model: Model, index: kernels.UnitIndex) -> Search:
     try:
         relaxation = relax(problem, model, index, state.left())
     except TimeoutError as error:
-        raise StoppedWithoutPlan(str(error)) from None
+        if state.chosen is None:
+            raise StoppedWithoutPlan(str(error)) from None
+        state.dual = prove(problem, index, np.zeros(model.k))
+        state.tighten(state.dual.bound)
+        return state
     state.dual = prove(problem, index, relaxation.prices)
     state.tighten(state.dual.bound)
     state.report("prices")
