@@ -25,7 +25,7 @@ def optimised(root: Path, seed: int, **options: Any) -> oo.Plan:
     return oo.optimize(oo.Project.load(worlds.make(root, seed)), **options)
 
 
-def stands(tmp_path: Path, seed: int, **options: Any) -> None:
+def assert_stands(tmp_path: Path, seed: int, **options: Any) -> None:
     plan = optimised(tmp_path, seed, **options)
     plan.save(tmp_path / "out")
     result = verify(tmp_path / "out")
@@ -36,13 +36,13 @@ def stands(tmp_path: Path, seed: int, **options: Any) -> None:
 
 @pytest.mark.parametrize("seed", range(16))
 def test_a_plan_of_the_optimiser_stands(tmp_path: Path, seed: int) -> None:
-    stands(tmp_path, seed)
+    assert_stands(tmp_path, seed)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", sorted({*range(16, 120)} - {*IMPOSSIBLE}))
 def test_many_plans_of_the_optimiser_stand(tmp_path: Path, seed: int) -> None:
-    stands(tmp_path, seed)
+    assert_stands(tmp_path, seed)
 
 
 @pytest.mark.slow

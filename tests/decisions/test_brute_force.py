@@ -34,7 +34,7 @@ def optimum(case: tiny.Case, **options: Any) -> oo.decisions.Plan | None:
         return None
 
 
-def compare(case: tiny.Case, gap: float = 0.0) -> tuple[Reference, Answer, Any]:
+def assert_same(case: tiny.Case, gap: float = 0.0) -> tuple[Reference, Answer, Any]:
     """Solve both ways and compare everything that a plan claims."""
     note(str(case))
     return check(case, gap)
@@ -160,13 +160,13 @@ def check_contact(reference: Reference, plan: Any, chosen: list[int]) -> None:
 @settings(QUICK, max_examples=150)
 @given(number=NUMBERS)
 def test_plan_and_proof_are_those_of_brute_force(half: int, number: int) -> None:
-    compare(tiny.make(Random(2 * number + half)))
+    assert_same(tiny.make(Random(2 * number + half)))
 
 
 @settings(QUICK, max_examples=60)
 @given(NUMBERS)
 def test_default_gap_is_kept(number: int) -> None:
-    compare(tiny.make(Random(number)), gap=1e-4)
+    assert_same(tiny.make(Random(number)), gap=1e-4)
 
 
 @settings(QUICK, max_examples=120)
@@ -179,7 +179,7 @@ def test_fixing_and_repair_lose_nothing(number: int) -> None:
         patch.setattr(restrict, "GROWTH", 2)
         patch.setattr(relax, "SIFT_FROM", 2)
         patch.setattr(relax, "CLOSEST", 1)
-        compare(tiny.make(Random(number)))
+        assert_same(tiny.make(Random(number)))
 
 
 @pytest.mark.parametrize("most", [200, 1, 0])
