@@ -6,7 +6,7 @@ is what makes a plan independent of the order of rows in the files.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,6 @@ from omniopt.project import Project
 from omniopt.tables import Tables
 
 ID_COLUMN = {"customer": "customer_id", "offer": "offer_id", "channel": "channel", "action": "action_id"}
-PLURAL = {"customer": "customers", "offer": "offers", "channel": "channels", "action": "actions"}
 
 
 @dataclass(frozen=True)
@@ -142,10 +141,7 @@ def build_catalogue(project: Project, tables: Tables, faults: Faults) -> Catalog
         named = channel["fallback"].notna().to_numpy()
         fallback[named] = partial.codes_of("channel", channel["fallback"][named])
     history = _contacts(partial, tables.history)
-    return Catalogue(
-        entities, actions, fallback, history, partial.start, partial.days, partial.has_dates,
-        partial.multi_valued,
-    )  # fmt: skip
+    return replace(partial, actions=actions, fallback=fallback, history=history)
 
 
 def _entity(entity: str, table: pd.DataFrame | None, others: list[pd.DataFrame | None]) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from scipy import sparse
 
 TOLERANCE = 1e-9  # of rows, reduced costs and integrality, the least that HiGHS accepts being 1e-10
 LARGEST = 10  # objectives are scaled so that the largest number is about 2 to this power, if it is less
+SAFETY = 1e-10  # relative allowance for the rounding of a bound that HiGHS reports
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Outcome:
     values : ndarray of float64 or None
         The best solution's columns, if there is one.
     bound : float
-        No solution has a greater objective.
+        No solution has a greater objective; -inf where there is none.
     """
 
     status: Literal["done", "stopped", "infeasible"]
@@ -92,6 +93,11 @@ def solve(
     )  # fmt: skip
     model.solve(solver)
     return _outcome(model, columns, scale, lower)
+
+
+def rounded_up(bound: float) -> float:
+    """Allow for the rounding of a bound that the solver reports."""
+    return bound + SAFETY * max(1.0, abs(bound)) if math.isfinite(bound) else bound
 
 
 def _scale(objective: np.ndarray) -> float:

@@ -14,7 +14,6 @@ from omniopt.decisions.model import state_model
 from omniopt.decisions.problem import Problem
 
 MOST = 200  # units or contacts handed to the exact solver at one time; beyond, bounds have to do
-SAFETY = 1e-10  # relative allowance for the rounding of the exact solver's bound
 
 
 class HardUnits:
@@ -60,4 +59,4 @@ class HardUnits:
             np.concatenate([lower, none]), np.concatenate([upper, none + 1.0]), len(mine), 0.0, None,
         )  # fmt: skip
         chosen = None if outcome.values is None else outcome.values[: len(mine)] > 0.5
-        return outcome.bound + SAFETY * max(1.0, abs(outcome.bound)), chosen
+        return exact.rounded_up(outcome.bound), chosen

@@ -29,7 +29,6 @@ from omniopt.errors import Infeasible, StoppedWithoutPlan
 WHOLE = 1_000  # candidates up to which everything goes to the exact solver at once
 FIRST_UNDECIDED = 2_000  # candidates left open at first
 GROWTH = 4
-SAFETY = 1e-10  # relative allowance for the rounding of the exact solver's bound
 
 Progress = Callable[[str, float, float], None]
 
@@ -166,7 +165,7 @@ def _step(state: Search, model: Model, relaxation: Relaxation, margin: np.ndarra
     """Solve with so many candidates undecided; return how many to leave open next, 0 to stop."""
     assert state.dual is not None
     n = model.n
-    noise = SAFETY * max(1.0, abs(state.bound))
+    noise = exact.SAFETY * max(1.0, abs(state.bound))
     settled = state.chosen is not None and margin > state.bound - state.objective + noise
     provable = np.broadcast_to(np.logical_not(settled), n)
     proven = int(provable.sum()) <= undecided
@@ -186,8 +185,7 @@ def _step(state: Search, model: Model, relaxation: Relaxation, margin: np.ndarra
     if proven or free.all():
         if outcome.status == "infeasible" and state.chosen is None:
             raise Infeasible("no plan keeps all rules")
-        bound = outcome.bound if outcome.status != "infeasible" else -math.inf
-        state.tighten(max(bound + SAFETY * max(1.0, abs(bound)), state.objective))
+        state.tighten(exact.rounded_up(outcome.bound))
         state.report("proof")
         return 0
     state.report(f"{int(free.sum())} undecided")

@@ -18,7 +18,7 @@ from omniopt.actions.candidates import Candidates
 from omniopt.errors import nearest
 from omniopt.rules.measures import Measures
 from omniopt.rules.policy import Denominator, Limit, Reference
-from omniopt.rules.where import DAY_COLUMNS, Scopes, _text
+from omniopt.rules.where import DAY_COLUMNS, Scopes, as_text
 from omniopt.tables import Tables
 
 Key = tuple[Any, ...]
@@ -223,10 +223,10 @@ class LimitRows:
                 if column is None or attribute.values is None:
                     continue
                 codes = self.scopes.catalogue.codes_of(attribute.entity, table[column].astype("str"))
-                by_code = self.scopes._holds(attribute, attribute.values, condition, limit.name)
+                by_code = self.scopes.holds(attribute, attribute.values, condition, limit.name)
                 keep &= np.append(by_code, False)[codes]
             else:
-                keep &= self.scopes._holds(attribute, table[column], condition, limit.name)
+                keep &= self.scopes.holds(attribute, table[column], condition, limit.name)
         return table[keep]
 
     def _value(self, attribute: str, value: Any) -> Any:
@@ -238,7 +238,7 @@ class LimitRows:
             return bool(value)
         if known is not None and known.values is not None and pd.api.types.is_numeric_dtype(known.values):
             return float(value)
-        return _text(value)
+        return as_text(value)
 
     def _bounds(
         self, limit: Limit, bound: float | Reference | None, look_up: dict[Key, float] | float | None,

@@ -33,11 +33,6 @@ class Attribute:
     values: pd.Series | None
     separator: str | None
 
-    @property
-    def is_channel(self) -> bool:
-        """Whether a contact on the fallback channel has another value here."""
-        return self.entity == "channel"
-
 
 class Scopes:
     """Finds attributes, matches scopes and makes groups; keeps the faults it meets."""
@@ -94,10 +89,10 @@ class Scopes:
                 if not self.catalogue.has_dates:
                     self.fault(rule, "a rule on date needs a column date in the actions")
                     continue
-                mask &= self._holds(attribute, pd.Series(rows.day), condition, rule)
+                mask &= self.holds(attribute, pd.Series(rows.day), condition, rule)
                 continue
             assert attribute.values is not None
-            by_code = self._holds(attribute, attribute.values, condition, rule)
+            by_code = self.holds(attribute, attribute.values, condition, rule)
             codes = rows.codes.get(attribute.entity)
             if codes is None or not len(by_code):
                 mask &= False
@@ -105,7 +100,7 @@ class Scopes:
                 mask &= by_code[codes] & (codes >= 0)
         return mask
 
-    def _holds(self, attribute: Attribute, values: pd.Series, condition: Any, rule: str) -> np.ndarray:
+    def holds(self, attribute: Attribute, values: pd.Series, condition: Any, rule: str) -> np.ndarray:
         """Match one condition against a column of values."""
         if not isinstance(condition, Mapping):
             condition = {"in": condition} if isinstance(condition, list) else {"eq": condition}
@@ -176,7 +171,7 @@ class Scopes:
                 "To match empty cells write {is_null: true}.",
             )
             return None
-        text = operand.isoformat() if isinstance(operand, dt.date) else _text(operand)
+        text = operand.isoformat() if isinstance(operand, dt.date) else as_text(operand)
         known = self.values_of(attribute)
         if text not in known:
             self.fault(
@@ -294,7 +289,7 @@ def expand(first: np.ndarray, count: np.ndarray) -> np.ndarray:
     return np.arange(int(total[-1]) if len(total) else 0) + offset
 
 
-def _text(value: Any) -> str:
+def as_text(value: Any) -> str:
     """Write a YAML scalar as ids are written: 7, 7.0 and "7" are one."""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
