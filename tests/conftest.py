@@ -1,8 +1,9 @@
-"""What the whole suite shares: a Chromium for the browser tests, and the folder of reference data."""
+"""What the whole suite shares: a Chromium, the folder of reference data, a finished run."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -44,3 +45,20 @@ def shared_data() -> Path:
     if not (folder / "data").is_dir():
         pytest.skip("no reference data: name their folder in OMNIOPT_REFERENCE_DATA")
     return folder
+
+
+@pytest.fixture(scope="session")
+def starter_with_run(tmp_path_factory: pytest.TempPathFactory, checkout: Path) -> Path:
+    """The starter project with one finished run, reports/first; not to be written to."""
+    import omniopt as oo
+
+    folder = tmp_path_factory.mktemp("starter") / "project"
+    shutil.copytree(checkout / "data" / "starter", folder, ignore=shutil.ignore_patterns("reports"))
+    oo.optimize(oo.Project.load(folder)).save(folder / "reports" / "first")
+    return folder
+
+
+@pytest.fixture
+def project(starter_with_run: Path, tmp_path: Path) -> Path:
+    """A copy of the starter project and its run, for this test alone."""
+    return Path(shutil.copytree(starter_with_run, tmp_path / "project"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +14,6 @@ import omniopt as oo
 from omniopt.review import FinishedRun, overrides
 
 NOTEBOOKS = ("10_review.ipynb", "20_what_if.ipynb")
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory, checkout: Path) -> Path:
-    """The starter project with one finished run."""
-    folder = tmp_path_factory.mktemp("people") / "project"
-    shutil.copytree(checkout / "data" / "starter", folder, ignore=shutil.ignore_patterns("reports"))
-    oo.optimize(oo.Project.load(folder)).save(folder / "reports" / "first")
-    return folder
-
-
-@pytest.fixture
-def project(finished: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(finished, tmp_path / "project"))
 
 
 def execute(checkout: Path, notebook: str, project: Path, **parameters: Any) -> nbformat.NotebookNode:
