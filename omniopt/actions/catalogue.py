@@ -56,8 +56,14 @@ class Catalogue:
         Every action with its offer, channel, action code and day.
     fallback : ndarray of int64
         For each channel the code of its fallback channel, or -1.
+    past : Rows
+        Every row of the history, sorted by customer, day, offer, channel.
+    past_table : DataFrame
+        The same rows with their columns.
     history : Rows
-        Past and committed contacts that count in contact rules, sorted.
+        Those of them that count in rules: past contacts and commitments.
+    history_table : DataFrame
+        The same contacts with their columns.
     start : numpy.datetime64 or None
         Calendar date of day 1.
     days : int or None
@@ -69,7 +75,10 @@ class Catalogue:
     entities: dict[str, pd.DataFrame]
     actions: Rows
     fallback: np.ndarray
+    past: Rows
+    past_table: pd.DataFrame
     history: Rows
+    history_table: pd.DataFrame
     start: np.datetime64 | None
     days: int | None
     has_dates: bool
@@ -119,8 +128,9 @@ def build_catalogue(project: Project, tables: Tables, faults: Faults) -> Catalog
         "action": _entity("action", actions_table, []),
     }
     none = np.zeros(0, np.int64)
+    empty = Rows({}, none)
     partial = Catalogue(
-        entities, Rows({}, none), none, Rows({}, none),
+        entities, empty, none, empty, pd.DataFrame(), empty, pd.DataFrame(),
         None if horizon is None else np.datetime64(horizon.start, "D"),
         None if horizon is None else horizon.days,
         "date" in actions_table.columns, dict(project.spec.multi_valued),
@@ -140,8 +150,12 @@ def build_catalogue(project: Project, tables: Tables, faults: Faults) -> Catalog
     if "fallback" in channel:
         named = channel["fallback"].notna().to_numpy()
         fallback[named] = partial.codes_of("channel", channel["fallback"][named])
-    history = _contacts(partial, tables.history)
-    return replace(partial, actions=actions, fallback=fallback, history=history)
+    past, table = _past(partial, tables.history)
+    counts = _counts(table)
+    return replace(
+        partial, actions=actions, fallback=fallback, past=past, past_table=table,
+        history=past.take(counts), history_table=table[counts].reset_index(drop=True),
+    )  # fmt: skip
 
 
 def _entity(entity: str, table: pd.DataFrame | None, others: list[pd.DataFrame | None]) -> pd.DataFrame:
@@ -187,23 +201,27 @@ def _bound(table: pd.DataFrame, column: str, default: int) -> pd.Series:
     return table[column].astype("Float64").fillna(default).astype("int64")
 
 
-def _contacts(catalogue: Catalogue, history: pd.DataFrame | None) -> Rows:
-    """Past contacts and commitments, as contact rules count them."""
+def _past(catalogue: Catalogue, history: pd.DataFrame | None) -> tuple[Rows, pd.DataFrame]:
+    """Code and sort the rows of the history."""
     if history is None or history.empty:
         none = np.zeros(0, np.int64)
-        return Rows({name: none for name in ("customer", "offer", "channel", "action")}, none)
+        return Rows({name: none for name in ("customer", "offer", "channel", "action")}, none), pd.DataFrame()
+    codes = {
+        entity: catalogue.codes_of(entity, history[ID_COLUMN[entity]])
+        if ID_COLUMN[entity] in history
+        else np.full(len(history), -1, np.int64)
+        for entity in ("customer", "offer", "channel", "action")
+    }
+    day = history["date"].to_numpy(np.int64)
+    order = np.lexsort((codes["channel"], codes["offer"], day, codes["customer"]))
+    return Rows(codes, day).take(order), history.iloc[order].reset_index(drop=True)
+
+
+def _counts(history: pd.DataFrame) -> np.ndarray:
+    """Mark past contacts and commitments, which are what rules count."""
     counts = np.zeros(len(history), bool)
     if "outcome" in history:
         counts |= history["outcome"].isin(CONTACT_OUTCOMES).to_numpy()
     if "planned" in history:
         counts |= history["planned"].fillna(False).astype(bool).to_numpy()
-    table = history[counts]
-    codes = {
-        entity: catalogue.codes_of(entity, table[ID_COLUMN[entity]])
-        if ID_COLUMN[entity] in table
-        else np.full(len(table), -1, np.int64)
-        for entity in ("customer", "offer", "channel", "action")
-    }
-    day = table["date"].to_numpy(np.int64)
-    order = np.lexsort((codes["channel"], codes["offer"], day, codes["customer"]))
-    return Rows(codes, day).take(order)
+    return counts

@@ -62,7 +62,7 @@ def _by_score(problem: Problem) -> np.ndarray:
 
 
 def _choose(problem: Problem, order: np.ndarray) -> np.ndarray:
-    index = kernels.UnitIndex.of(problem.candidates.customer, problem.units)
+    index = kernels.UnitIndex.of(problem.unit, problem.units)
     coupling, matrix = problem.coupling, problem.matrix.tocsc()
     sums = np.isnan(coupling.ratio)
     hi, lo = np.where(sums, coupling.hi, np.inf), np.where(sums, coupling.lo, -np.inf)
@@ -120,7 +120,11 @@ def _baseline(name: str, problem: Problem, chosen: np.ndarray) -> dict[str, Any]
     c, coupling = problem.candidates, problem.coupling
     used = problem.matrix @ chosen.astype(np.float64)
     room = TOLERANCE * np.maximum(1.0, np.abs(used))
-    missed = (used < coupling.lo - room) | (used > coupling.hi + room)
+    hard = np.isinf(coupling.penalty) & np.isnan(coupling.opening)
+    missed = hard & ((used < coupling.lo - room) | (used > coupling.hi + room))
+    kept, units = problem.units.kept(chosen), problem.units
+    broken = [r for r, m in zip(coupling.rule, missed, strict=True) if m]
+    broken += [units.names[i] for i in np.unique(units.rule[~kept])]
     totals = {
         m: math.fsum(c.measures[m][chosen]) if m in c.measures else np.nan
         for m in ("value", "cost", "response")
@@ -130,6 +134,6 @@ def _baseline(name: str, problem: Problem, chosen: np.ndarray) -> dict[str, Any]
         "contacts": int(chosen.sum()),
         "customers": len(np.unique(c.customer[chosen])),
         **totals,
-        "objective": problem.sign * math.fsum(problem.objective[chosen]) + 0.0,
-        "missed": list(dict.fromkeys(r for r, m in zip(coupling.rule, missed, strict=True) if m)),
+        "objective": problem.sign * problem.value(chosen) + 0.0,
+        "missed": list(dict.fromkeys(broken)),
     }

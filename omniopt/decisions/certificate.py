@@ -11,12 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from omniopt.decisions.problem import Problem
+from omniopt.decisions.problem import DAYS, Problem
 from omniopt.errors import Faults
-from omniopt.rules.contact import ContactRows
+from omniopt.rules.contact import ContactRows, matches
+from omniopt.rules.limits import Coupling
+from omniopt.rules.policy import Requires
 from omniopt.rules.where import Scopes
 
+STATUSES = ("optimal", "within_gap", "stopped_early")
 OPTIMAL = 1e-9
+MISSED = 1e-9  # how far a limit may be off, relative to what is used, before it counts as missed
 PACKAGES = ("omniopt", "pulp", "highspy", "numpy", "scipy", "pandas", "numba", "scikit-learn", "pyarrow")
 
 
@@ -32,15 +36,28 @@ def status_of(gap: float, target: float) -> str:
     return "within_gap" if gap <= target else "stopped_early"
 
 
+def worst_of(statuses: list[str]) -> str:
+    """Return the least that several statuses say."""
+    return max(statuses, key=STATUSES.index)
+
+
 def rule_entries(problem: Problem, chosen: np.ndarray, prices: np.ndarray) -> list[dict[str, Any]]:
     """Return what every rule allows, what the plan uses of it, and its price."""
     entries = _limit_entries(problem, chosen, prices)
     entries += _contact_entries(problem, chosen)
-    entries += _conflict_entries(problem)
+    entries += _pair_entries(problem, chosen)
     for name, matched in problem.eligibility.items():
         dropped = int((problem.everything.reason == problem.everything.reasons.index(name)).sum())
         entries.append(_entry(name, "eligibility", used=0.0, dropped=dropped, matched=matched))
     return entries
+
+
+def paid(problem: Problem, chosen: np.ndarray) -> tuple[float, float]:
+    """Return what a choice pays for opening cells, and for missing limits."""
+    system = problem.system
+    extras = system.extras(problem.coupling, chosen)
+    penalties = problem.coupling.penalty[system.slack_row] * extras[system.g :]
+    return math.fsum(problem.coupling.cells.cost * extras[: system.g]), math.fsum(penalties)
 
 
 def _entry(name: str, kind: str, **values: Any) -> dict[str, Any]:
@@ -52,32 +69,63 @@ def _entry(name: str, kind: str, **values: Any) -> dict[str, Any]:
 
 
 def _limit_entries(problem: Problem, chosen: np.ndarray, prices: np.ndarray) -> list[dict[str, Any]]:
-    coupling = problem.coupling
-    x = chosen.astype(np.float64)
-    top, bottom = coupling.numerator @ x, coupling.denominator @ x
-    used = problem.matrix @ x
-    entries = []
-    for k, name in enumerate(coupling.rule):
-        lo, hi, ratio = (float(v[k]) for v in (coupling.lo, coupling.hi, coupling.ratio))
-        slack = min(used[k] - lo, hi - used[k])
-        values: dict[str, Any] = {
-            "group": _dated(problem, coupling.group[k]), "min": _finite(lo), "max": _finite(hi),
-            "used": float(used[k]), "slack": _finite(float(slack)), "price": float(prices[k]),
+    """One entry for every row of every limit, in the policy's order; those only watched have no price."""
+    spent = paid(problem, chosen)[0]
+    found: dict[str, list[dict[str, Any]]] = {limit.name: [] for limit in problem.policy.limits}
+    for coupling, own in ((problem.coupling, prices), (problem.watched, None)):
+        x = chosen.astype(np.float64)
+        opened = coupling.cells.opened(chosen)
+        top = coupling.numerator @ x + coupling.past + coupling.fixed * spent
+        bottom = coupling.denominator @ x + coupling.past_over + coupling.fixed_over * spent
+        for k, name in enumerate(coupling.rule):
+            price = 0.0 if own is None else float(own[k])
+            entry = _limit_entry(problem, coupling, k, float(top[k]), float(bottom[k]), opened, price)
+            if own is None:  # nothing is paid for what is only watched
+                entry |= {"report_only": True, "penalty_paid": 0.0}
+                entry |= {"fixed_cost": 0.0} if "fixed_cost" in entry else {}
+            found[name].append(entry)
+    return [entry for entries in found.values() for entry in entries]
+
+
+def _limit_entry(
+    problem: Problem, coupling: Coupling, k: int, top: float, bottom: float, opened: np.ndarray, price: float
+) -> dict[str, Any]:
+    """What one row allows and what is used of it, past contacts and fixed costs included."""
+    past, ratio = float(coupling.history[k]), float(coupling.ratio[k])
+    lo, hi = float(coupling.lo[k]) + past, float(coupling.hi[k]) + past
+    cell = int(coupling.cell[k])
+    asked = float(coupling.opening[k])
+    weight = top - (0.0 if math.isnan(ratio) else ratio * bottom)
+    if not math.isnan(asked):
+        weight -= asked * float(opened[cell])
+    missed = max(lo - weight, weight - hi, 0.0)
+    if missed <= MISSED * max(1.0, abs(weight)):
+        missed = 0.0
+    penalty = float(coupling.penalty[k])
+    values: dict[str, Any] = {
+        "group": _dated(problem, coupling.group[k]), "min": _finite(lo), "max": _finite(hi), "used": top,
+        "slack": _finite(min(weight - lo, hi - weight)), "price": price, "missed_by": missed,
+        "penalty_paid": penalty * missed if math.isfinite(penalty) else 0.0,
+    }  # fmt: skip
+    if not math.isnan(asked):
+        values["min"] = asked
+    if not math.isnan(ratio):
+        low = math.isfinite(lo)
+        values |= {
+            "min": ratio if low else None, "max": None if low else ratio,
+            "used": top / bottom if bottom else None, "vacuous": bottom == 0,
         }  # fmt: skip
-        if not math.isnan(ratio):
-            values |= {
-                "min": ratio if lo == 0 else None, "max": ratio if hi == 0 else None,
-                "used": float(top[k] / bottom[k]) if bottom[k] else None, "vacuous": bool(bottom[k] == 0),
-            }  # fmt: skip
-        entries.append(_entry(name, "limit", **values))
-    return entries
+    if "from" in coupling.group[k]:
+        values["history"] = past
+    if cell >= 0:
+        cost = float(coupling.cells.cost[cell])
+        values |= {"opened": bool(opened[cell]), "fixed_cost": cost if opened[cell] else 0.0}
+    return _entry(coupling.rule[k], "limit", **values)
 
 
 def _dated(problem: Problem, group: dict[str, Any]) -> dict[str, Any]:
-    return {
-        a: problem.catalogue.day_text(v) if a == "date" and problem.catalogue.start is not None else v
-        for a, v in group.items()
-    }
+    known = problem.catalogue.start is not None
+    return {a: problem.catalogue.day_text(v) if a in DAYS and known else v for a, v in group.items()}
 
 
 def _finite(value: float) -> float | None:
@@ -85,28 +133,51 @@ def _finite(value: float) -> float | None:
 
 
 def _contact_entries(problem: Problem, chosen: np.ndarray) -> list[dict[str, Any]]:
-    """Report the fullest window of each contact rule, history included."""
-    plan = ContactRows(problem.candidates.take(np.flatnonzero(chosen)), Scopes(problem.catalogue, Faults()))
+    """Report the fullest window of each contact rule, history included, and the room that is left."""
+    chosen_only = problem.candidates.take(np.flatnonzero(chosen))
+    plan = ContactRows(chosen_only, Scopes(problem.catalogue, Faults()), problem.grouping)
     entries = []
     for rule in problem.policy.contact:
-        customer, count, cap = plan.fullest(rule)
-        single = rule.max if isinstance(rule.max, int) else None
-        room = cap - count
-        slack = int(room.min()) if len(room) else single
-        at_cap = int(len(np.unique(customer[room <= 0])))
-        used = float(count.max(initial=0))
-        entries.append(_entry(rule.name, "contact", max=single, used=used, slack=slack, at_cap=at_cap))
+        owner, count = plan.fullest(rule)
+        room: list[int] = []
+        at_cap = 0
+        if rule.max is not None:
+            left = plan.bound(rule, "max")[owner] - count
+            room += left.tolist() or [rule.max] * isinstance(rule.max, int)
+            at_cap = len(np.unique(owner[left <= 0]))
+        if rule.min is not None:
+            asked, number = plan.emptiest(rule)
+            room += (number - plan.bound(rule, "min")[asked]).tolist()
+        bounds = {
+            side: getattr(rule, side) if isinstance(getattr(rule, side), int) else None
+            for side in ("min", "max")
+        }
+        used, slack = float(count.max(initial=0)), int(min(room)) if room else None
+        entries.append(_entry(rule.name, "contact", **bounds, used=used, slack=slack, at_cap=at_cap))
     return entries
 
 
-def _conflict_entries(problem: Problem) -> list[dict[str, Any]]:
-    """Report for how many customers each conflict rules anything out."""
+def _pair_entries(problem: Problem, chosen: np.ndarray) -> list[dict[str, Any]]:
+    """Report for how many customers each conflict and each requirement rules anything out."""
     units = problem.units
-    customer = problem.candidates.customer[units.member[units.start[:-1]]]
+    begins = units.start[:-1]
+    customer = problem.candidates.customer[units.member[begins]] if len(units.member) else begins
+    scopes = Scopes(problem.catalogue, Faults())
     entries = []
-    for rule in problem.policy.conflicts:
-        mine = units.rule == units.names.index(rule.name)
-        entries.append(_entry(rule.name, "conflict", used=0.0, customers=len(np.unique(customer[mine]))))
+    policy = problem.policy
+    for rule, kind in [
+        *((r, "conflict") for r in policy.conflicts),
+        *((r, "requires") for r in policy.requires),
+    ]:
+        mine = (
+            units.rule == units.names.index(rule.name)
+            if rule.name in units.names
+            else np.zeros(len(units), bool)
+        )
+        used = 0.0
+        if isinstance(rule, Requires):
+            used = float((matches(problem.candidates, scopes, rule.offer, rule.name) & chosen).sum())
+        entries.append(_entry(rule.name, kind, used=used, customers=len(np.unique(customer[mine]))))
     return entries
 
 

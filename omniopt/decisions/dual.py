@@ -5,7 +5,8 @@ For prices λ of the coupling rows (signs by sense)
     L(λ) = Σ_k λ_k b_k + Σ_units max { Σ_j (v_j - Σ_k λ_k a_kj) x_j : x keeps the unit's rows }
 
 is never below the best plan (Lagrangian duality; Geoffrion, 1974), and with the LP's own prices
-never above the LP's value, since each unit is solved in whole numbers.
+never above the LP's value, since each unit is solved in whole numbers. A cell adds what opening
+it earns at the prices, if that is positive; a limit that may be missed at a price p has |λ_k| ≤ p.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from scipy.optimize import minimize
 from omniopt.decisions import kernels
 from omniopt.decisions.hard import MOST, HardUnits
 from omniopt.decisions.problem import Problem
+from omniopt.errors import Infeasible
 
 SAMPLE = 300  # units that rough prices are made from
 
@@ -57,9 +59,8 @@ def all_margins(problem: Problem, index: kernels.UnitIndex, dual: Dual) -> np.nd
     """
     searched = np.repeat(dual.searched, np.diff(index.unit_start))
     loss = kernels.margins(
-        index.unit_start, dual.worth, forced(problem), dual.value, dual.chosen, searched,
-        index.start, index.row, index.slot, index.cap, index.guide, index.slots,
-    )  # fmt: skip
+        index.unit_start, dual.worth, forced(problem), dual.value, dual.chosen, searched, *index.rows
+    )
     return np.where(searched, loss, 0.0)
 
 
@@ -92,38 +93,40 @@ def unit_optima(
     index: kernels.UnitIndex, worth: np.ndarray, marks: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return every unit's best worth, the best sets, and where the search was exact."""
-    return kernels.best_sets(
-        index.unit_start,
-        worth,
-        marks,
-        index.start,
-        index.row,
-        index.slot,
-        index.cap,
-        index.guide,
-        index.slots,
-    )
+    return kernels.best_sets(index.unit_start, worth, marks, *index.rows)
 
 
-def prove(problem: Problem, index: kernels.UnitIndex, prices: np.ndarray) -> Dual:
+def prove(
+    problem: Problem,
+    index: kernels.UnitIndex,
+    prices: np.ndarray,
+    opening: np.ndarray | None = None,
+    members: np.ndarray | None = None,
+) -> Dual:
     """Compute the bound that prices prove, with every unit solved exactly.
 
     Parameters
     ----------
     problem : Problem
     index : UnitIndex
-    prices : ndarray of float64, shape (k,)
-        Any numbers; a price whose side has no bound is taken as 0.
+    prices : ndarray of float64, shape (k + q,)
+        Of the rows of ``problem.system``, any numbers; see `System.clipped`.
+    opening : ndarray of float64, shape (l,), optional
+        Prices from 0 of the links between contacts and cells; none if left out.
+    members : ndarray of int64, shape (l, 2), optional
+        The candidate and the cell of each of these links.
 
     Returns
     -------
     Dual
     """
-    coupling = problem.coupling
-    side = np.where(prices > 0, coupling.hi, coupling.lo)
-    prices = np.where(np.isfinite(side), prices, 0.0)
-    side = np.where(np.isfinite(side), side, 0.0)
-    worth = problem.objective - problem.matrix.T @ prices
+    system = problem.system
+    prices, side = system.clipped(prices)
+    worth = system.objective - system.matrix.T @ prices
+    extra = (system.extra_objective - system.extra.T @ prices)[: system.g]
+    if opening is not None and members is not None:
+        worth = worth - np.bincount(members[:, 0], opening, minlength=len(worth))
+        extra = extra + np.bincount(members[:, 1], opening, minlength=system.g)
     value, chosen, searched = unit_optima(index, worth, forced(problem))
     hard = np.flatnonzero(~searched)[:MOST]
     units = HardUnits(problem, index.unit_start) if len(hard) else None
@@ -133,10 +136,13 @@ def prove(problem: Problem, index: kernels.UnitIndex, prices: np.ndarray) -> Dua
         value[u] = min(value[u], tight)
         if best is not None:
             chosen[index.unit_start[u] : index.unit_start[u + 1]] = best
-    total = math.fsum([*(prices * side), *value])
-    return Dual(
-        prices, total + rounding(problem, index, prices, side, chosen), worth, value, chosen, searched
-    )
+    if np.isneginf(value).any():
+        raise Infeasible("the rules within a unit cannot all be kept")
+    total = math.fsum([*(prices * side), *value, *np.maximum(extra, 0.0)])
+    slip = rounding(problem, index, prices, side, chosen)
+    if opening is not None:  # the links' prices enter the worth of contacts and of cells
+        slip += 4.0 * float(np.abs(opening).sum()) * len(value) ** 0.5 * np.finfo(np.float64).eps
+    return Dual(prices, total + slip, worth, value, chosen, searched)
 
 
 def forced(problem: Problem) -> np.ndarray:
@@ -154,14 +160,18 @@ def rounding(
     Each worth is a sum of at most ``depth`` products and each unit's total one of a few worths;
     the units' search may stop 1e-12 below the optimum.
     """
-    size = np.abs(problem.objective) + np.abs(problem.matrix).T @ np.abs(prices)
+    system = problem.system
+    size = np.abs(system.objective) + abs(system.matrix).T @ np.abs(prices)
     if not len(size):
         return 0.0
     contacts = int(np.add.reduceat(chosen.astype(np.int64), index.unit_start[:-1]).max()) + 1
+    cells = np.abs(system.extra_objective[: system.g]) + abs(system.extra[:, : system.g]).T @ np.abs(prices)
     terms = float(
-        np.maximum.reduceat(size, index.unit_start[:-1]).sum() * contacts + np.abs(prices * side).sum()
+        np.maximum.reduceat(size, index.unit_start[:-1]).sum() * contacts
+        + np.abs(prices * side).sum()
+        + cells.sum()
     )
-    depth = int(np.diff(problem.matrix.tocsc().indptr).max(initial=0)) + 64
+    depth = int(np.diff(system.matrix.tocsc().indptr).max(initial=0)) + 64
     return terms * (depth * np.finfo(np.float64).eps + 2e-12)
 
 
@@ -171,23 +181,25 @@ def rough_prices(problem: Problem, index: kernels.UnitIndex) -> np.ndarray:
     Quasi-Newton steps on a function with kinks end somewhere near its lowest point, which is
     all that is asked for here.
     """
-    coupling = problem.coupling
+    system = problem.system
     unit = np.repeat(np.arange(len(index.unit_start) - 1), np.diff(index.unit_start))
     step = max(1, (len(index.unit_start) - 1) // SAMPLE)
     marks = np.where(unit % step == 0, forced(problem), -1).astype(np.int8)
     bounds = [(None if np.isfinite(lo) else 0.0, None if np.isfinite(hi) else 0.0)
-              for lo, hi in zip(coupling.lo, coupling.hi, strict=True)]  # fmt: skip
+              for lo, hi in zip(system.lo, system.hi, strict=True)]  # fmt: skip
 
     def bound(prices: np.ndarray) -> tuple[float, np.ndarray]:
-        side = np.where(prices > 0, coupling.hi, coupling.lo)
-        side = np.where(np.isfinite(side), side, np.where(np.isfinite(coupling.hi), coupling.hi, coupling.lo))
-        worth = problem.objective - problem.matrix.T @ prices
+        side = np.where(prices > 0, system.hi, system.lo)
+        side = np.where(np.isfinite(side), side, np.where(np.isfinite(system.hi), system.hi, system.lo))
+        side = np.where(np.isfinite(side), side, 0.0)
+        worth = system.objective - system.matrix.T @ prices
         value, chosen, _ = unit_optima(index, worth, marks)
+        value = np.where(np.isfinite(value), value, 0.0)  # a unit outside the sample may not keep its rows
         return float(prices @ side + step * value.sum()), side - step * (
-            problem.matrix @ chosen.astype(np.float64)
+            system.matrix @ chosen.astype(np.float64)
         )
 
-    start = np.zeros(len(coupling))
+    start = np.zeros(len(system))
     if not len(start):
         return start
     return minimize(bound, start, jac=True, bounds=bounds, method="L-BFGS-B", options={"maxiter": 50}).x

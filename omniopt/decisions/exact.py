@@ -41,17 +41,18 @@ class Outcome:
 
 def solve(
     objective: np.ndarray, matrix: sparse.csr_array, lo: np.ndarray, hi: np.ndarray,
-    lower: np.ndarray, upper: np.ndarray, binaries: int, gap: float, time_limit: float | None,
+    lower: np.ndarray, upper: np.ndarray, integer: np.ndarray, gap: float, time_limit: float | None,
 ) -> Outcome:  # fmt: skip
-    """Maximise ``objective·z`` subject to ``lo ≤ matrix z ≤ hi``; the first columns are binary.
+    """Maximise ``objective·z`` subject to ``lo ≤ matrix z ≤ hi``.
 
     Parameters
     ----------
     objective, lower, upper : ndarray, shape (c,)
+        ``upper`` may be inf.
     matrix : csr_array, shape (r, c)
     lo, hi : ndarray, shape (r,)
-    binaries : int
-        How many of the first columns are binary.
+    integer : ndarray of bool, shape (c,)
+        Which columns are whole numbers.
     gap : float
         Relative gap at which to stop.
     time_limit : float or None
@@ -64,8 +65,13 @@ def solve(
     # minimising the negative keeps the sign of HiGHS's bound the same in both PuLP versions
     model = pulp.LpProblem("omniopt", pulp.LpMinimize)
     columns = [
-        model.add_variable(f"x{j}", float(a), float(b), pulp.LpInteger if j < binaries else pulp.LpContinuous)
-        for j, (a, b) in enumerate(zip(lower, upper, strict=True))
+        model.add_variable(
+            f"x{j}",
+            float(a),
+            float(b) if b < math.inf else None,
+            pulp.LpInteger if whole else pulp.LpContinuous,
+        )
+        for j, (a, b, whole) in enumerate(zip(lower, upper, integer, strict=True))
     ]
     scale = _scale(objective)
     matrix, lo, hi = _even(matrix, lo, hi)

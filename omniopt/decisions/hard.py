@@ -28,8 +28,11 @@ class HardUnits:
 
     def __init__(self, problem: Problem, unit_start: np.ndarray) -> None:
         model = state_model(problem)
-        self.rows = sparse.csc_array(model.matrix[model.k :])
-        self.hi, self.links, self.unit_start = model.hi[model.k :], model.links, unit_start
+        self.rows = sparse.csc_array(model.matrix[model.units])
+        self.lo, self.hi = model.lo[model.units], model.hi[model.units]
+        self.links, self.unit_start = model.links[model.links[:, 1] < model.n + model.m], unit_start
+        self.asked = np.zeros(model.n, bool)
+        self.asked[problem.units.member[problem.units.lo[problem.units.row] > 0]] = True
 
     def solve(self, unit: int, worth: np.ndarray, marks: np.ndarray) -> tuple[float, np.ndarray | None]:
         """Return an upper bound of a unit's best worth, nearly tight, and its best set.
@@ -53,10 +56,12 @@ class HardUnits:
         part = sparse.csr_array(self.rows[:, np.concatenate([mine, shared])])
         held = np.diff(part.indptr) > 0
         none = np.zeros(len(shared))
-        lower, upper = marks[mine] == 1, (marks[mine] >= 0) & ((worth[mine] > 0) | (marks[mine] == 1))
+        lower = marks[mine] == 1
+        upper = (marks[mine] >= 0) & ((worth[mine] > 0) | self.asked[mine] | lower)
+        integer = np.concatenate([np.ones(len(mine), bool), none > 0])
         outcome = exact.solve(
-            np.concatenate([worth[mine], none]), part[held], np.full(int(held.sum()), -np.inf), self.hi[held],
-            np.concatenate([lower, none]), np.concatenate([upper, none + 1.0]), len(mine), 0.0, None,
+            np.concatenate([worth[mine], none]), part[held], self.lo[held], self.hi[held],
+            np.concatenate([lower, none]), np.concatenate([upper, none + 1.0]), integer, 0.0, None,
         )  # fmt: skip
         chosen = None if outcome.values is None else outcome.values[: len(mine)] > 0.5
         return exact.rounded_up(outcome.bound), chosen

@@ -11,10 +11,18 @@ import numpy as np
 import pandas as pd
 
 from omniopt.decisions import kernels
-from omniopt.decisions.certificate import gap_of, peak_memory_mb, rule_entries, status_of, versions
+from omniopt.decisions.certificate import (
+    gap_of,
+    paid,
+    peak_memory_mb,
+    rule_entries,
+    status_of,
+    versions,
+    worst_of,
+)
 from omniopt.decisions.dual import Dual, advantages
 from omniopt.decisions.plan import Plan, alternatives_frame, contact_frame, dropped_frame
-from omniopt.decisions.problem import Problem, build_problem
+from omniopt.decisions.problem import ROUNDING, Problem, build_problem
 from omniopt.decisions.restrict import Progress, Search, search
 from omniopt.errors import BadInput, Faults
 from omniopt.project import Project
@@ -93,7 +101,8 @@ def optimize(
     read = time.perf_counter()
     problem = build_problem(project, scores)
     built = time.perf_counter()
-    found = search(problem, gap, time_limit, progress or (lambda *_: None), _start(problem, warm_start))
+    start = _start(problem, warm_start)
+    found = _by_rank(problem, gap, time_limit, progress or (lambda *_: None), start)
     solved = time.perf_counter()
     seconds = {"read": read - began, "build": built - read, "solve": solved - built}
     return _plan(problem, found, gap, seconds)
@@ -124,28 +133,48 @@ def _start(problem: Problem, plan: Plan | None) -> np.ndarray | None:
     return np.isin(c.customer * actions + c.action, wanted)
 
 
-def _plan(problem: Problem, found: Search, target: float, seconds: dict[str, float]) -> Plan:
-    assert found.chosen is not None and found.dual is not None
-    chosen, dual, sign = found.chosen, found.dual, problem.sign
-    objective = math.fsum(problem.objective[chosen])
-    bound = max(found.bound, objective)
+def _by_rank(
+    problem: Problem, gap: float, time_limit: float | None, progress: Progress, start: np.ndarray | None
+) -> list[Search]:
+    """Optimise each objective among the plans that keep the earlier ones within their shares."""
+    deadline = math.inf if time_limit is None else time.monotonic() + time_limit
+    found = [search(problem, gap, time_limit, progress, start)]
+    floors: list[float] = []
+    for rank, earlier in enumerate(problem.policy.objectives[:-1], 1):
+        best = found[-1].objective
+        floors.append(best - earlier.within * abs(best) - ROUNDING * max(1.0, abs(best)))
+        left = None if time_limit is None else max(deadline - time.monotonic(), 0.01)
+        found.append(search(problem.at_rank(rank, floors), gap, left, progress, found[-1].chosen))
+    return found
+
+
+def _plan(problem: Problem, found: list[Search], target: float, seconds: dict[str, float]) -> Plan:
+    first, chosen = found[0], found[-1].chosen
+    assert chosen is not None and first.dual is not None
+    dual, sign = first.dual, problem.sign
+    objective = problem.value(chosen)
+    bound = max(first.bound, objective)
     gap = gap_of(objective, bound)
+    fixed, penalties = paid(problem, chosen)
     contacts = contact_frame(problem, np.flatnonzero(chosen)).assign(
         advantage=_advantage(problem, chosen, dual)
     )
     contacts = contacts.sort_values(["customer_id", "date", "action_id"], kind="stable", ignore_index=True)
     reasons = np.bincount(problem.everything.reason, minlength=len(problem.everything.reasons))
-    horizon = project_horizon(problem.project)
+    ranks = [_rank(search, chosen, target) for search in found]
+    given_away = problem.policy.objectives[0].within if len(found) > 1 else 0.0
     certificate: dict[str, Any] = {
         "name": problem.project.spec.name,
-        "status": status_of(gap, target),
+        "status": worst_of([status_of(gap, target + given_away), *(str(r["status"]) for r in ranks)]),
         "objective": sign * objective + 0.0,
         "bound": sign * bound + 0.0,
         "gap": gap,
-        "gap_target": target,
+        "gap_target": target + given_away,
         "bound_from_prices": sign * dual.bound + 0.0,
         "objective_expr": problem.policy.objective,
         "sense": problem.policy.sense,
+        "fixed_cost": fixed,
+        "penalties": penalties,
         "candidates": len(problem),
         "customers": len(np.unique(problem.candidates.customer)),
         "coupling_rows": len(problem.coupling),
@@ -153,7 +182,7 @@ def _plan(problem: Problem, found: Search, target: float, seconds: dict[str, flo
         "rules": rule_entries(problem, chosen, dual.prices),
         "dropped": {r: int(n) for r, n in zip(problem.everything.reasons[1:], reasons[1:], strict=True) if n},
         "notes": problem.notes,
-        "horizon": horizon,
+        "horizon": project_horizon(problem.project),
         "seconds": {k: round(v, 3) for k, v in seconds.items()} | {"write": 0.0},
         "peak_memory_mb": peak_memory_mb(),
         "seed": problem.project.spec.seed,
@@ -162,6 +191,8 @@ def _plan(problem: Problem, found: Search, target: float, seconds: dict[str, flo
         "project": None,
         "changes": problem.project.changes,
     }
+    if len(ranks) > 1:
+        certificate["ranks"] = ranks
     scores = problem.scores if problem.model_scores else None
     return Plan(
         certificate,
@@ -171,6 +202,28 @@ def _plan(problem: Problem, found: Search, target: float, seconds: dict[str, flo
         scores,
         problem,
     )
+
+
+def _rank(found: Search, chosen: np.ndarray, target: float) -> dict[str, Any]:
+    """What the certificate says of one of several objectives: the best found for it, and the bound."""
+    problem, sign, k = found.problem, found.problem.sign, len(found.problem.coupling)
+    objective = problem.policy.objectives[problem.rank]
+    assert found.dual is not None
+    bound = max(found.bound, found.objective)
+    gap = gap_of(found.objective, bound)
+    return {
+        "objective_expr": objective.expression,
+        "sense": objective.sense,
+        "within": objective.within,
+        "objective": sign * problem.value(chosen) + 0.0,
+        "best": sign * found.objective + 0.0,
+        "bound": sign * bound + 0.0,
+        "gap": gap,
+        "status": status_of(gap, target),
+        "bound_from_prices": sign * found.dual.bound + 0.0,
+        "prices": found.dual.prices[:k].tolist(),
+        "rank_prices": found.dual.prices[k:].tolist(),
+    }
 
 
 def project_horizon(project: Project) -> dict[str, Any] | None:
@@ -183,7 +236,7 @@ def _advantage(problem: Problem, chosen: np.ndarray, dual: Dual) -> np.ndarray:
     """By how much each customer's best plan beats the best one without the contact, at the prices."""
     if not len(problem):
         return np.zeros(0)
-    return advantages(problem, kernels.UnitIndex.of(problem.candidates.customer, problem.units), dual, chosen)
+    return advantages(problem, kernels.UnitIndex.of(problem.unit, problem.units), dual, chosen)
 
 
 def compare(a: Plan, b: Plan) -> pd.DataFrame:

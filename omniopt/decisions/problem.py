@@ -1,13 +1,16 @@
 """The problem: everything a solver needs, as columns.
 
 max  Σ v_j x_j    s.t.  lo_k ≤ Σ a_kj x_j ≤ hi_k        coupling rows, from the limits
-                        at most cap_r classes in row r     unit rows, from contact rules and conflicts
+                        rows within units                  from contact rules, conflicts, prerequisites
                         x_j = 1 for locked contacts,  x binary
+
+with cells that cost something to open and rows that may be missed at a price (see `System`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,17 +20,31 @@ from scipy import sparse
 from omniopt.actions.candidates import Candidates, build_candidates, value_candidates
 from omniopt.actions.catalogue import Catalogue, build_catalogue
 from omniopt.actions.permission import build_permission
+from omniopt.decisions.system import System, state_system
 from omniopt.errors import BadInput, Faults
 from omniopt.project import Project
-from omniopt.rules.contact import ContactRows, UnitRows
+from omniopt.rules.contact import ContactRows, matches
 from omniopt.rules.eligibility import VETO, drop_ineligible, find_pairs
 from omniopt.rules.limits import Coupling, LimitRows
 from omniopt.rules.measures import Measures
-from omniopt.rules.policy import ColumnBound, Policy, parse_policy
+from omniopt.rules.pairs import PairRows
+from omniopt.rules.parse import parse_policy
+from omniopt.rules.policy import Objective, Policy
+from omniopt.rules.unit_rows import UnitRows
+from omniopt.rules.units import Units, build_units
 from omniopt.rules.where import Scopes
 from omniopt.tables import Tables
 
 ROUNDING = 1e-9  # of a sum, relative to the sum of its terms' sizes
+DAYS = ("date", "from")  # parts of a group that are days
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """One of the policy's objectives as maximised: of each contact, and of each cell that is opened."""
+
+    objective: np.ndarray
+    cells: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -37,16 +54,24 @@ class Problem:
     Attributes
     ----------
     candidates : Candidates
-        The living candidates, sorted by customer and action.
+        The living candidates, sorted by unit, customer and action.
     everything : Candidates
         All candidates with the reasons of those that were dropped.
-    objective : ndarray of float64, shape (n,)
-        What each contact adds to the objective, as maximised.
-    sign : float
-        1 where the policy maximises, -1 where it minimises (``objective`` is then negated).
+    grouping : Units
+        The unit of every customer: itself, or its household where a rule counts by household.
+    unit : ndarray of int64, shape (n,)
+        Unit of every candidate, ascending.
+    rank : int
+        Which of the policy's objectives is optimised, from 0.
+    ranked : list of Ranked
+        Every objective as maximised, by rank.
     coupling : Coupling
     matrix : csr_array, shape (k, n)
         ``coupling.matrix``, made once.
+    system : System
+        What is optimised across units: limits, cells, slacks, earlier objectives.
+    watched : Coupling
+        Limits that are only reported.
     units : UnitRows
     locked : ndarray of int64
         Candidates that have to be chosen.
@@ -63,10 +88,14 @@ class Problem:
     policy: Policy
     candidates: Candidates
     everything: Candidates
-    objective: np.ndarray
-    sign: float
+    grouping: Units
+    unit: np.ndarray
+    rank: int
+    ranked: list[Ranked]
     coupling: Coupling
     matrix: sparse.csr_array
+    system: System
+    watched: Coupling
     units: UnitRows
     locked: np.ndarray
     scores: pd.DataFrame | None
@@ -75,15 +104,52 @@ class Problem:
     notes: list[str] = field(default_factory=list)
 
     @property
+    def objective(self) -> np.ndarray:
+        """What each contact adds to the objective, as maximised; float64 of shape (n,)."""
+        return self.system.objective
+
+    @property
+    def sign(self) -> float:
+        """1 where the policy maximises, -1 where it minimises (``objective`` is then negated)."""
+        return self.policy.objectives[self.rank].sign
+
+    def value(self, chosen: np.ndarray) -> float:
+        """Return what a choice is worth as maximised, after fixed costs and penalties.
+
+        Parameters
+        ----------
+        chosen : ndarray of bool, shape (n,)
+        """
+        extras = self.system.extra_objective * self.system.extras(self.coupling, chosen)
+        return math.fsum([*self.objective[chosen], *extras])
+
+    def at_rank(self, rank: int, floors: list[float]) -> Problem:
+        """Return the problem of a later objective.
+
+        Parameters
+        ----------
+        rank : int
+        floors : list of float
+            What each earlier objective, as maximised, has to keep.
+        """
+        system = state_system(self.ranked[0].objective, self.ranked[0].cells, self.coupling)
+        for floor, ranked in zip(floors, self.ranked[1 : rank + 1], strict=True):
+            system = system.next_rank(ranked.objective, ranked.cells, floor)
+        return replace(self, rank=rank, system=system)
+
+    @property
     def catalogue(self) -> Catalogue:
         """The entities behind the candidates' codes."""
         return self.candidates.catalogue
 
     def row_label(self, k: int) -> str:
         """Return the name of a coupling row: its limit and group, dates written as dates."""
-        group = self.coupling.group[k].items()
-        inside = ", ".join(f"{a} {self.catalogue.day_text(v) if a == 'date' else v}" for a, v in group)
-        return self.coupling.rule[k] + (f" [{inside}]" if inside else "")
+        return self.label(self.coupling.rule[k], self.coupling.group[k])
+
+    def label(self, rule: str, group: dict[str, Any]) -> str:
+        """Return the name of a limit's group."""
+        inside = ", ".join(f"{a} {self.catalogue.day_text(v) if a in DAYS else v}" for a, v in group.items())
+        return rule + (f" [{inside}]" if inside else "")
 
     def __len__(self) -> int:
         return len(self.candidates)
@@ -132,19 +198,39 @@ def build_problem(project: Project, scores: pd.DataFrame | None = None) -> Probl
         value_candidates(candidates, scores, tables, faults)
     elif tables.candidates is None:  # only faults are still to be found: the measures' names have to be known
         candidates.measures |= {name: np.zeros(len(candidates)) for name in ("value", "cost", "response")}
+    grouping = build_units(policy.contact, scopes)
+    candidates = candidates.take(np.argsort(grouping.of[candidates.customer], kind="stable"))
     measures = Measures(candidates, scopes)
-    first, second = measures.evaluate(policy.objective, "objective")
-    coupling = LimitRows(candidates, tables, scopes, measures).build(policy.limits)
-    units = ContactRows(candidates, scopes).build(policy.contact, policy.conflicts)
+    limit_rows = LimitRows(candidates, tables, scopes, measures)
+    coupling = limit_rows.build([limit for limit in policy.limits if not limit.report_only])
+    watched = limit_rows.build([limit for limit in policy.limits if limit.report_only])
+    ranked = [_ranked(o, i, measures, coupling) for i, o in enumerate(policy.objectives)]
+    units = build_unit_rows(candidates, policy, scopes, grouping)
     locked = _locks(project, candidates, everything, faults)
     _unique_faults(faults).raise_if_any()
-    sign = 1.0 if policy.sense == "maximise" else -1.0
+    system = state_system(ranked[0].objective, ranked[0].cells, coupling)
     problem = Problem(
-        project, tables, policy, candidates, everything, sign * (first + second), sign, coupling,
-        coupling.matrix, units, locked, scores, model_scores, matched,
+        project, tables, policy, candidates, everything, grouping, grouping.of[candidates.customer], 0,
+        ranked, coupling, coupling.matrix, system, watched, units, locked, scores, model_scores, matched,
     )  # fmt: skip
     problem.notes.extend(_notes(problem, scopes))
     return problem
+
+
+def build_unit_rows(candidates: Candidates, policy: Policy, scopes: Scopes, grouping: Units) -> UnitRows:
+    """Return the rows of all rules within units: contact rules, conflicts, prerequisites."""
+    pairs = PairRows(candidates, scopes, grouping)
+    contact = ContactRows(candidates, scopes, grouping).build(policy.contact)
+    return UnitRows.stack([contact, pairs.conflicts(policy.conflicts), pairs.requires(policy.requires)])
+
+
+def _ranked(objective: Objective, rank: int, measures: Measures, coupling: Coupling) -> Ranked:
+    """Read an objective; fixed costs are paid off the first one unless it says otherwise."""
+    first, second = measures.evaluate(objective.expression, "objective")
+    share = measures.fixed_share(objective.expression)
+    if rank == 0 and share is None:
+        share = -objective.sign
+    return Ranked(objective.sign * (first + second), objective.sign * (share or 0.0) * coupling.cells.cost)
 
 
 def keeps_rules(problem: Problem, chosen: np.ndarray) -> bool:
@@ -155,17 +241,14 @@ def keeps_rules(problem: Problem, chosen: np.ndarray) -> bool:
     problem : Problem
     chosen : ndarray of bool, shape (n,)
     """
-    coupling, units = problem.coupling, problem.units
-    used = problem.matrix @ chosen.astype(np.float64)
-    size = np.maximum(1.0, np.abs(problem.matrix) @ chosen.astype(np.float64))
-    row = np.repeat(np.arange(len(units)), np.diff(units.start))
-    taken = chosen[units.member]
-    classes = np.unique(np.stack([row[taken], units.occasion[taken]]), axis=1)[0] if taken.any() else row[:0]
-    count = np.bincount(classes, minlength=len(units))
+    system, x = problem.system, chosen.astype(np.float64)
+    extras = system.extras(problem.coupling, chosen)
+    used = system.matrix @ x + system.extra @ extras
+    size = np.maximum(1.0, abs(system.matrix) @ x + abs(system.extra) @ extras)
     return bool(
-        (used >= coupling.lo - ROUNDING * size).all()
-        and (used <= coupling.hi + ROUNDING * size).all()
-        and (count <= units.cap).all()
+        (used >= system.lo - ROUNDING * size).all()
+        and (used <= system.hi + ROUNDING * size).all()
+        and problem.units.kept(chosen).all()
         and chosen[problem.locked].all()
     )
 
@@ -231,23 +314,24 @@ def _unique_faults(faults: Faults) -> Faults:
 
 def _notes(problem: Problem, scopes: Scopes) -> list[str]:
     """Say which rules match nothing."""
+    policy = problem.policy
     notes = [f"rule '{name}' drops nothing" for name, count in problem.eligibility.items() if not count]
-    touched: dict[str, int] = {limit.name: 0 for limit in problem.policy.limits}
-    sizes = np.diff(problem.coupling.numerator.indptr)
-    for name, size in zip(problem.coupling.rule, sizes, strict=True):
-        touched[name] += int(size)
+    touched: dict[str, int] = {limit.name: 0 for limit in policy.limits}
+    for coupling in (problem.coupling, problem.watched):
+        for name, size in zip(coupling.rule, np.diff(coupling.numerator.indptr), strict=True):
+            touched[name] += int(size)
     notes += [f"limit '{name}' matches no candidate" for name, size in touched.items() if not size]
-    rows = problem.candidates.rows(1)
-    behind = problem.candidates.rows(2)
-    for rule in problem.policy.contact:
-        if not (
-            scopes.match(rule.where, rows, rule.name) | scopes.match(rule.where, behind, rule.name)
-        ).any():
+
+    def found(where: dict[str, Any], rule: str) -> bool:
+        return bool(matches(problem.candidates, scopes, where, rule).any())
+
+    for rule in policy.contact:
+        if not found(rule.where, rule.name):
             notes.append(f"contact rule '{rule.name}' matches no candidate")
-        if isinstance(rule.max, ColumnBound):
-            continue
-    for conflict in problem.policy.conflicts:
-        for side, where in (("first", conflict.first), ("then", conflict.then)):
-            if not scopes.match(where, rows, conflict.name).any():
-                notes.append(f"'{side}' of conflict '{conflict.name}' matches no candidate")
+    sides = [("conflict", r, ("first", "then")) for r in policy.conflicts]
+    sides += [("requirement", r, ("offer", "needs")) for r in policy.requires]  # type: ignore[misc]
+    for word, pair, keys in sides:
+        for key in keys:
+            if not found(getattr(pair, key), pair.name):
+                notes.append(f"'{key}' of {word} '{pair.name}' matches no candidate")
     return notes

@@ -28,14 +28,17 @@ class Relaxation:
 
     Attributes
     ----------
-    values : ndarray of float64, shape (n + m,)
+    values : ndarray of float64, shape (n + m + g + s,)
     prices : ndarray of float64, shape (k,)
         Change of the objective per unit of the row's bound: positive where the upper bound
         binds, negative where the lower one does.
+    opening : ndarray of float64, shape (l,)
+        Prices of the links between contacts and the cells that they open.
     """
 
     values: np.ndarray
     prices: np.ndarray
+    opening: np.ndarray
 
 
 def relax(
@@ -83,8 +86,10 @@ def relax(
         values, duals = solved
         reduced = model.objective - model.matrix.T @ duals
         missing = ~active & (reduced > DUAL_TOLERANCE * np.maximum(1.0, np.abs(model.objective)))
-        if not missing.any() or _close(problem, index, model, values, duals[: model.k]):
-            return Relaxation(values, duals[: model.k])
+        opening = np.maximum(duals[model.cell_links], 0.0)
+        found = Relaxation(values, duals[: model.k], opening)
+        if not missing.any() or _close(problem, index, model, found):
+            return found
         program.add(np.flatnonzero(missing))
         active |= missing
 
@@ -129,22 +134,26 @@ class _LinearProgram:
         return values, -np.array(solution.row_dual)
 
 
-def _close(
-    problem: Problem, index: kernels.UnitIndex, model: Model, values: np.ndarray, prices: np.ndarray
-) -> bool:
+def _close(problem: Problem, index: kernels.UnitIndex, model: Model, found: Relaxation) -> bool:
     """Whether the prices already prove nearly the value of the candidates solved for."""
-    bound = prove(problem, index, prices).bound
-    return bound - float(model.objective @ values) <= SIFTED * max(1.0, abs(bound))
+    bound = prove(problem, index, found.prices, *opening_prices(model, found)).bound
+    return bound - float(model.objective @ found.values) <= SIFTED * max(1.0, abs(bound))
+
+
+def opening_prices(model: Model, found: Relaxation) -> tuple[np.ndarray, np.ndarray]:
+    """Return prices of the links between contacts and cells, with the candidate and cell of each."""
+    cells = model.links[len(model.links) - len(found.opening) :] - [0, model.n + model.m]
+    return found.opening, cells
 
 
 def _promising(problem: Problem, index: kernels.UnitIndex, prices: np.ndarray) -> np.ndarray:
     """Mark each unit's best set at the prices and the candidates closest to getting in or out."""
     dual = prove(problem, index, prices)
-    size = problem.objective - problem.matrix.T @ dual.prices
+    size = dual.worth
     margin = all_margins(problem, index, dual)
-    customer = problem.candidates.customer
-    order = np.lexsort((-size, margin, customer))
-    begin = np.flatnonzero(np.diff(customer[order], prepend=-1))
+    unit = problem.unit
+    order = np.lexsort((-size, margin, unit))
+    begin = np.flatnonzero(np.diff(unit[order], prepend=-1))
     rank = np.empty(len(order), np.int64)
     rank[order] = np.arange(len(order)) - np.repeat(begin, np.diff(np.append(begin, len(order))))
     keep = dual.chosen | (rank < CLOSEST)

@@ -23,8 +23,9 @@ from omniopt.decisions.dual import Dual, all_margins, prove
 from omniopt.decisions.infeasible import explain
 from omniopt.decisions.model import Model, state_model
 from omniopt.decisions.problem import Problem, keeps_rules
-from omniopt.decisions.relax import Relaxation, relax
+from omniopt.decisions.relax import Relaxation, opening_prices, relax
 from omniopt.errors import Infeasible, StoppedWithoutPlan
+from omniopt.rules.unit_rows import ALWAYS
 
 WHOLE = 1_000  # candidates up to which everything goes to the exact solver at once
 FIRST_UNDECIDED = 2_000  # candidates left open at first
@@ -42,7 +43,7 @@ class Search:
     chosen : ndarray of bool or None, shape (n,)
     objective, bound : float
     dual : Dual or None
-        Prices and what they prove.
+        Prices of the limits and what they prove by themselves.
     """
 
     problem: Problem
@@ -64,7 +65,7 @@ class Search:
 
     def offer(self, chosen: np.ndarray) -> None:
         """Take a plan if it keeps the rules and is better than the one at hand."""
-        value = math.fsum(self.problem.objective[chosen])
+        value = self.problem.value(chosen)
         if value > self.objective and keeps_rules(self.problem, chosen):
             self.chosen, self.objective = chosen, value
 
@@ -113,8 +114,9 @@ def search(
         return state
     if start is not None:
         state.offer(start)
-    index = kernels.UnitIndex.of(problem.candidates.customer, problem.units)
+    index = kernels.UnitIndex.of(problem.unit, problem.units)
     try:
+        _quick(problem)
         return _finish(state, model, index)
     except Infeasible:
         raise Infeasible(explain(problem, index)) from None
@@ -133,11 +135,15 @@ def _finish(state: Search, model: Model, index: kernels.UnitIndex) -> Search:
         return state
     state.dual = prove(problem, index, relaxation.prices)
     state.tighten(state.dual.bound)
+    best = state.dual
+    if model.g:
+        best = prove(problem, index, relaxation.prices, *opening_prices(model, relaxation))
+        state.tighten(best.bound)
     state.report("prices")
-    margin = all_margins(problem, index, state.dual)
+    margin = all_margins(problem, index, best)
     undecided = len(problem) if len(problem) <= WHOLE else FIRST_UNDECIDED
     while not state.reached():
-        undecided = _step(state, model, relaxation, margin, min(undecided, len(problem)))
+        undecided = _step(state, model, relaxation, best, margin, min(undecided, len(problem)))
         if not undecided:
             break
     if state.chosen is None:
@@ -147,34 +153,45 @@ def _finish(state: Search, model: Model, index: kernels.UnitIndex) -> Search:
     return state
 
 
+def _quick(problem: Problem) -> None:
+    """Find what no choice at all can reach, before anything is solved."""
+    units = problem.units
+    members = np.diff(units.start)
+    if ((units.lo > members) & (units.trigger == ALWAYS)).any():
+        raise Infeasible("a minimum within a unit is out of reach")
+
+
 def _empty(state: Search) -> None:
     """Nothing to choose from: the empty plan is best, if the rules allow it."""
-    coupling = state.problem.coupling
-    asking = np.flatnonzero((coupling.lo > 0) | (coupling.hi < 0))
-    if len(asking):
-        names = ", ".join(f"'{state.problem.row_label(int(k))}'" for k in asking)
-        raise Infeasible(f"there are no candidates, but the limit {names} asks for some")
-    state.dual = Dual(
-        np.zeros(len(coupling)), 0.0, np.zeros(0), np.zeros(0), np.zeros(0, bool), np.zeros(0, bool)
-    )
-    state.offer(np.zeros(0, bool))
-    state.tighten(0.0)
+    problem = state.problem
+    none = np.zeros(0, bool)
+    state.offer(none)
+    if state.chosen is None:
+        lo, hi = problem.system.lo, problem.system.hi
+        asking = [k for k in np.flatnonzero((lo > 0) | (hi < 0)) if np.isinf(problem.coupling.penalty[k])]
+        names = [f"the limit '{problem.row_label(int(k))}'" for k in asking]
+        units = problem.units
+        names += [f"the rule '{units.names[i]}'" for i in np.unique(units.rule[units.lo > 0])]
+        raise Infeasible(f"there are no candidates, but {', '.join(names)} asks for some")
+    state.dual = Dual(np.zeros(len(problem.system)), state.objective, np.zeros(0), np.zeros(0), none, none)
+    state.tighten(state.objective)
 
 
-def _step(state: Search, model: Model, relaxation: Relaxation, margin: np.ndarray, undecided: int) -> int:
+def _step(
+    state: Search, model: Model, relaxation: Relaxation, dual: Dual, margin: np.ndarray, undecided: int
+) -> int:
     """Solve with so many candidates undecided; return how many to leave open next, 0 to stop."""
-    assert state.dual is not None
     n = model.n
-    noise = exact.SAFETY * max(1.0, abs(state.bound))
-    settled = state.chosen is not None and margin > state.bound - state.objective + noise
+    noise = exact.SAFETY * max(1.0, abs(dual.bound))
+    settled = state.chosen is not None and margin > dual.bound - state.objective + noise
     provable = np.broadcast_to(np.logical_not(settled), n)
     proven = int(provable.sum()) <= undecided
     if proven:
-        free, base = provable, state.dual.chosen.astype(np.float64)
+        free, base = provable, dual.chosen.astype(np.float64)
     else:
         split = np.abs(relaxation.values[:n] - np.round(relaxation.values[:n])) > 1e-6
-        customer = state.problem.candidates.customer
-        free = np.isin(customer, customer[split])
+        unit = state.problem.unit
+        free = np.isin(unit, unit[split])
         rank = np.argsort(np.where(free, -1.0, margin), kind="stable")
         free[rank[:undecided]] = True
         base = np.round(relaxation.values[:n])
@@ -211,13 +228,13 @@ def _restricted(state: Search, model: Model, free: np.ndarray, base: np.ndarray)
     matters = np.diff(matrix.indptr) > 0
     # rows without free contacts are kept by the fixed ones, or no choice of the free ones mends them
     broken = ~matters & ((rest > model.hi + 1e-7) | (rest < model.lo - 1e-7))
-    if broken[: model.k + model.r].any():
+    if broken[: model.cell_links.start].any():
         return exact.Outcome("infeasible", None, -math.inf)
     constant = float(model.objective[:n] @ fixed)
     wanted = 0.0 if len(columns) <= WHOLE else state.gap / 2
     outcome = exact.solve(
         model.objective[columns], matrix[matters], (model.lo - rest)[matters], (model.hi - rest)[matters],
-        lower[columns], model.upper[columns], int(free.sum()), wanted, state.left(),
+        lower[columns], model.upper[columns], model.integer[columns], wanted, state.left(),
     )  # fmt: skip
     values = None if outcome.values is None else outcome.values[: int(free.sum())]
     return exact.Outcome(outcome.status, values, outcome.bound + constant)

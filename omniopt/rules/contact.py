@@ -1,141 +1,207 @@
-"""Contact rules and conflicts: rows within one customer.
-
-Every such rule becomes rows of one shape: *at most ``cap`` distinct classes among the chosen
-members*. For ``count: offers`` each member is a class of its own; for occasions the contacts of
-one channel and date share a class. A conflicting pair is a row of two members with cap 1.
-"""
+"""Contact rules: how many contacts each customer, or each household, may and has to get."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from omniopt.actions.candidates import Candidates
 from omniopt.actions.catalogue import Rows
-from omniopt.rules.policy import ColumnBound, Conflict, Contact
-from omniopt.rules.where import Scopes, expand
+from omniopt.rules.policy import ColumnBound, Contact
+from omniopt.rules.unit_rows import UnitRows
+from omniopt.rules.units import Units
+from omniopt.rules.where import Scopes
+from omniopt.rules.windows import Things, Windows
 
-
-@dataclass(frozen=True)
-class UnitRows:
-    """Rows within units, in compressed form: members of row i are ``start[i]:start[i + 1]``.
-
-    Attributes
-    ----------
-    rule : ndarray of int64, shape (r,)
-        Position in ``names`` of the rule that each row comes from.
-    cap : ndarray of int64, shape (r,)
-        How many distinct classes may be chosen, history taken off.
-    start : ndarray of int64, shape (r + 1,)
-    member : ndarray of int64
-        Candidates.
-    occasion : ndarray of int64
-        Class of each member: members of one row with the same class count once.
-    names : list of str
-    """
-
-    rule: np.ndarray
-    cap: np.ndarray
-    start: np.ndarray
-    member: np.ndarray
-    occasion: np.ndarray
-    names: list[str]
-
-    def __len__(self) -> int:
-        return len(self.cap)
-
-    @staticmethod
-    def stack(parts: list[UnitRows]) -> UnitRows:
-        """Put the rows of several rules under one another."""
-        if not parts:
-            none = np.zeros(0, np.int64)
-            return UnitRows(none, none, np.zeros(1, np.int64), none, none, [])
-        names: list[str] = []
-        rule, start, shift = [], [np.zeros(1, np.int64)], 0
-        for part in parts:
-            rule.append(part.rule + len(names))
-            names += part.names
-            start.append(part.start[1:] + shift)
-            shift += part.start[-1]
-        joined = {k: np.concatenate([getattr(p, k) for p in parts]) for k in ("cap", "member", "occasion")}
-        return UnitRows(np.concatenate(rule), start=np.concatenate(start), names=names, **joined)
+FIRST_MONDAY = 3  # 1970-01-01 was a Thursday, three days after a Monday
 
 
 class ContactRows:
-    """Turns contact rules and conflicts into unit rows; faults go to the scopes' list."""
+    """Turns contact rules into unit rows; faults go to the scopes' list."""
 
-    def __init__(self, candidates: Candidates, scopes: Scopes) -> None:
-        self.candidates, self.scopes = candidates, scopes
+    def __init__(self, candidates: Candidates, scopes: Scopes, units: Units) -> None:
+        self.candidates, self.scopes, self.units = candidates, scopes, units
         self.catalogue = candidates.catalogue
         self.first, self.second = candidates.rows(1), candidates.rows(2)
 
-    def build(self, contact: list[Contact], conflicts: list[Conflict]) -> UnitRows:
-        """Return the rows of all contact rules, then of all conflicts."""
-        return UnitRows.stack([self._contact(r) for r in contact] + [self._conflict(r) for r in conflicts])
+    def build(self, rules: list[Contact]) -> UnitRows:
+        """Return the rows of all contact rules."""
+        return UnitRows.stack([part for rule in rules for part in self._rows(rule)])
 
-    def _matches(self, where: Mapping[str, Any], rule: str) -> np.ndarray:
-        """Candidates that match on their own channel or on the fallback's."""
-        mask = self.scopes.match(where, self.first, rule)
-        if self.scopes.names_channel(where):
-            mask |= self.scopes.match(where, self.second, rule) & (self.candidates.fallback >= 0)
-        return mask
-
-    def _days_needed(self, rule: str) -> None:
-        if not self.catalogue.has_dates:
-            self.scopes.fault(rule, "a rule with days needs a column date in the actions")
-
-    def fullest(self, rule: Contact) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Count every window of a contact rule that holds a candidate: (customer, contacts, cap) of each.
+    def fullest(self, rule: Contact) -> tuple[np.ndarray, np.ndarray]:
+        """Count every window of a contact rule that holds a candidate: (owner, contacts) of each.
 
         Past contacts count where the rule counts them.
         """
-        things, cap = self._things(rule)
-        windows = things.windows(rule.days or 0, rule.count == "occasions")
-        held = windows.held
-        customer = things.customer[windows.begin][held]
-        return customer, (windows.classes + windows.past)[held], cap[customer]
+        windows = self._things(rule).begin_on_things(_length(rule))
+        return windows.owner[windows.held], (windows.classes + windows.past)[windows.held]
 
-    def _contact(self, rule: Contact) -> UnitRows:
-        things, cap = self._things(rule)
-        windows = things.windows(rule.days or 0, rule.count == "occasions")
-        return windows.rows(things, cap[things.customer[windows.begin]], rule.name)
+    def emptiest(self, rule: Contact) -> tuple[np.ndarray, np.ndarray]:
+        """Count every window that a minimum is asked of: (owner, contacts) of each."""
+        windows = self._asked(rule, self._things(rule))
+        count = windows.classes + windows.past
+        asked = count > 0 if rule.min_or_none else np.ones(len(count), bool)
+        return windows.owner[asked], count[asked]
 
-    def _things(self, rule: Contact) -> tuple[_Things, np.ndarray]:
-        """Sort out what a contact rule counts, and every customer's cap."""
-        cap = self._cap(rule)
+    def bound(self, rule: Contact, side: str) -> np.ndarray:
+        """Return the bound of every owner, a customer or a household."""
+        bound = getattr(rule, side)
+        size = len(self.units.names) if rule.unit == "household" else len(self.catalogue.ids("customer"))
+        if not isinstance(bound, ColumnBound):
+            return np.full(size, bound, np.int64)
+        by_customer = self._column(rule, bound.column)
+        if rule.unit == "customer":
+            return by_customer
+        found = np.zeros(size, np.int64)
+        found[self.units.of] = by_customer
+        for code in np.flatnonzero(found[self.units.of] != by_customer)[:10]:
+            household = self.units.names[self.units.of[code]]
+            self.scopes.fault(
+                rule.name, f"the members of household {household} have different {bound.column}",
+                "A household has one bound: give its members the same.",
+            )  # fmt: skip
+        return found
+
+    def _rows(self, rule: Contact) -> list[UnitRows]:
+        things = self._things(rule)
+        parts = []
+        if rule.max is not None:
+            windows = things.begin_on_things(_length(rule))
+            cap = self.bound(rule, "max")[windows.owner]
+            parts.append(windows.at_most(cap, self._unit(rule, windows.owner), rule.name))
+        if rule.min is not None:
+            lo = self.bound(rule, "min")
+            windows = self._asked(rule, things)
+            unit = self._unit(rule, windows.owner)
+            parts.append(windows.at_least(lo[windows.owner], unit, rule.min_or_none, rule.name))
+            if not rule.per and not rule.min_or_none and self._first_days(rule):
+                none = np.setdiff1d(self._owners_asked(rule), things.owner)
+                none = none[lo[none] > 0]
+                nobody = np.zeros(0, np.int64)
+                empty = np.zeros(len(none), np.int64)
+                parts.append(UnitRows.of(rule.name, self._unit(rule, none), empty, nobody, nobody, lo[none]))
+        return parts
+
+    def _unit(self, rule: Contact, owner: np.ndarray) -> np.ndarray:
+        """Unit of each owner: a household rule's owners are the units."""
+        return owner if rule.unit == "household" else self.units.of[owner]
+
+    def _things(self, rule: Contact) -> Things:
+        """Sort out what a contact rule counts."""
         history = self.catalogue.history.take(np.zeros(0, np.int64))
-        if rule.days is not None:
-            self._days_needed(rule.name)
-            if rule.history:
-                history = self.catalogue.history
-                history = history.take(self.scopes.match(rule.where, history, rule.name))
-                history = history.take(history.codes["customer"] >= 0)
-        inside = np.flatnonzero(self._matches(rule.where, rule.name))
+        if (rule.days is not None or rule.every is not None) and self._dates_known(rule) and rule.history:
+            history = self.catalogue.history
+            history = history.take(self.scopes.match(rule.where, history, rule.name))
+            history = history.take(history.codes["customer"] >= 0)
+        inside = np.flatnonzero(matches(self.candidates, self.scopes, rule.where, rule.name))
         rows = self.first.take(inside)
         index, group, past_index, past_group = self._groups(rule, inside, rows, history)
-        return _Things.of(inside[index], rows.take(index), group, history.take(past_index), past_group), cap
+        rows, past = rows.take(index), history.take(past_index)
+        customer = np.concatenate([rows.codes["customer"], past.codes["customer"]])
+        owner = self.units.of[customer] if rule.unit == "household" else customer
+        day = self._period(rule, np.concatenate([rows.day, past.day]))
+        candidate = np.concatenate([inside[index], np.full(len(past), -1, np.int64)])
+        kind, counted = self._kinds(rule, rows, past, candidate, owner)
+        group = np.concatenate([group, past_group])
+        return Things.of(*(v[counted] for v in (candidate, owner, day, kind, group)))
 
-    def _cap(self, rule: Contact) -> np.ndarray:
-        """Return the cap of every customer."""
+    def _dates_known(self, rule: Contact) -> bool:
+        if not self.catalogue.has_dates:
+            self.scopes.fault(rule.name, "a rule with days needs a column date in the actions")
+        elif rule.every is not None and self.catalogue.start is None:
+            self.scopes.fault(rule.name, f"every: {rule.every} needs calendar dates",
+                              "Give the project a horizon with a start date.")  # fmt: skip
+        else:
+            return True
+        return False
+
+    def _kinds(
+        self, rule: Contact, rows: Rows, past: Rows, candidate: np.ndarray, owner: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Say what each thing counts as, and which things count at all."""
+        every = np.ones(len(owner), bool)
+        if rule.count == "offers":
+            kind = candidate.copy()
+            kind[candidate < 0] = -1 - np.arange(int((candidate < 0).sum()))
+            return kind, every
+        both = _joined(rows, past)
+        if rule.count == "occasions":
+            pairs = np.stack([owner, both.codes["channel"], both.day])
+            return np.unique(pairs, axis=1, return_inverse=True)[1], every
+        attribute = self.scopes.attribute(rule.count, rule.name)
+        if attribute is None or attribute.separator:
+            if attribute is not None:
+                what = f"count: {rule.count} needs one value for each contact"
+                self.scopes.fault(rule.name, what, "The column holds several values in a cell.")
+            return np.zeros(len(owner), np.int64), every
+        self.scopes.groups([rule.count], rows, rule.name)  # a candidate without a value is a fault
+        index, _, codes = self.scopes.groups([rule.count], both, rule.name, empty_is_none=True)
+        value = np.full(len(owner), -1, np.int64)
+        if codes:
+            value[index] = codes[0]
+        return np.unique(np.stack([owner, value]), axis=1, return_inverse=True)[1], value >= 0
+
+    def _period(self, rule: Contact, day: np.ndarray) -> np.ndarray:
+        """Day numbers, or the numbers of the calendar weeks or months that the days are in."""
+        start = self.catalogue.start
+        if rule.every is None or start is None:
+            return day
+        date = start + (day - 1).astype("timedelta64[D]")
+        if rule.every == "month":
+            return date.astype("datetime64[M]").astype(np.int64)
+        return (date.astype(np.int64) + FIRST_MONDAY) // 7
+
+    def _first_days(self, rule: Contact) -> list[int]:
+        """First days, or periods, of the windows that lie wholly inside the horizon."""
+        known = self.catalogue.actions.day
+        first, last = (
+            (1, self.catalogue.days) if self.catalogue.days else (known.min(initial=1), known.max(initial=1))
+        )
+        if rule.days is not None:
+            return list(range(int(first), int(last) - rule.days + 2))
+        if rule.every is None:
+            return [0]
+        around = self._period(rule, np.arange(first - 1, last + 2))
+        return sorted(set(around[1:-1].tolist()) - {int(around[0]), int(around[-1])})
+
+    def _owners_asked(self, rule: Contact) -> np.ndarray:
+        """Customers, or households with a member, that are in the rule's scope themselves."""
+        everybody = np.arange(len(self.catalogue.ids("customer")), dtype=np.int64)
+        mine = {a: c for a, c in rule.where.items() if a.startswith("customer.")}
+        rows = Rows({"customer": everybody}, np.zeros_like(everybody))
+        asked = everybody[self.scopes.match(mine, rows, rule.name)]
+        return np.unique(self.units.of[asked]) if rule.unit == "household" else asked
+
+    def _asked(self, rule: Contact, things: Things) -> Windows:
+        """List the windows that a minimum is asked of, among the owners that have anything at all.
+
+        With ``per`` these are the groups that hold a candidate of the owner.
+        """
+        groups, place = np.unique(things.owner_group, return_index=True)
+        if rule.per:
+            groups = np.unique(things.owner_group[things.candidate >= 0])
+        else:
+            groups = groups[np.isin(things.owner[place], self._owners_asked(rule))]
+        return things.begin_on(groups, self._first_days(rule), _length(rule))
+
+    def _column(self, rule: Contact, column: str) -> np.ndarray:
+        """Read a bound of every customer from a column."""
         customer = self.catalogue.entities["customer"]
-        if not isinstance(rule.max, ColumnBound):
-            return np.full(len(customer), rule.max, np.int64)
-        attribute = self.scopes.attribute(rule.max.column, rule.name)
+        attribute = self.scopes.attribute(column, rule.name)
         none = np.zeros(len(customer), np.int64)
         if attribute is None:
             return none
         if attribute.entity != "customer" or not np.issubdtype(np.asarray(attribute.values).dtype, np.number):
-            self.scopes.fault(rule.name, f"the bound {rule.max.column} is no numeric column of the customers")
+            self.scopes.fault(rule.name, f"the bound {column} is no numeric column of the customers")
             return none
         numbers = np.asarray(attribute.values, np.float64)
         wrong = np.isnan(numbers) | (numbers < 0) | (numbers != np.floor(numbers))
         for code in np.flatnonzero(wrong)[:10]:
             self.scopes.fault(
                 rule.name,
-                f"customer {self.catalogue.ids('customer')[code]} has {rule.max.column} {numbers[code]:g}",
+                f"customer {self.catalogue.ids('customer')[code]} has {column} {numbers[code]:g}",
                 "Give a whole number from 0: a missing bound is not guessed.",
             )  # fmt: skip
         return np.where(wrong, 0, numbers).astype(np.int64)
@@ -154,207 +220,33 @@ class ContactRows:
                 np.arange(len(history)),
                 np.zeros(len(history), np.int64),
             )
-        both = Rows(
-            {k: np.concatenate([rows.codes[k], history.codes[k]]) for k in rows.codes},
-            np.concatenate([rows.day, history.day]),
-        )
+        both = _joined(rows, history)
         if self.scopes.names_channel({}, rule.per):
-            behind = self.second.take(inside)
-            both = Rows(
-                {k: np.concatenate([both.codes[k], behind.codes[k]]) for k in rows.codes},
-                np.concatenate([both.day, behind.day]),
-            )
+            both = _joined(both, self.second.take(inside))
         index, levels, codes = self.scopes.groups(rule.per, both, rule.name)
         group = np.zeros(len(index), np.int64)
         for values, code in zip(levels, codes, strict=True):
             group = group * max(len(values), 1) + code
         past = (index >= len(rows)) & (index < len(rows) + len(history))
         now = np.where(index >= len(rows), index - len(rows) - len(history), index)[~past]
-        pairs = np.unique(
-            np.stack([now, group[~past]]), axis=1
-        )  # a channel and its fallback may share a group
+        # a channel and its fallback may share a group
+        pairs = np.unique(np.stack([now, group[~past]]), axis=1)
         return pairs[0], pairs[1], index[past] - len(rows), group[past]
 
-    def _conflict(self, rule: Conflict) -> UnitRows:
-        self._days_needed(rule.name)
-        firsts, thens = self._matches(rule.first, rule.name), self._matches(rule.then, rule.name)
-        orders = [(firsts, thens, rule.first)] + ([(thens, firsts, rule.then)] if rule.either_order else [])
-        barred = self._barred(rule, orders)
-        alone = np.flatnonzero(barred)
-        ones = np.ones(len(alone), np.int64)
-        forbidden = _rows_of(ones, 0 * ones, alone, rule.name)
-        if rule.first == rule.then:
-            # any two within the lag clash: one row per window says so, and says it tighter than pairs
-            inside = np.flatnonzero(firsts & ~barred)
-            none = np.zeros(0, np.int64)
-            past = self.catalogue.history.take(none)
-            things = _Things.of(inside, self.first.take(inside), 0 * inside, past, none)
-            windows = things.windows(rule.days, False)
-            return _merged(windows.rows(things, np.ones(len(windows.begin), np.int64), rule.name), forbidden)
-        pairs = [
-            _followers(*self._placed(leading), *self._placed(following), rule.days)
-            for leading, following, _ in orders
-        ]
-        pair = np.concatenate(pairs, axis=1)
-        pair = np.unique(np.sort(pair[:, pair[0] != pair[1]], axis=0), axis=1)
-        pair = pair[:, ~(barred[pair[0]] | barred[pair[1]])]
-        ones = np.ones(pair.shape[1], np.int64)
-        return _merged(_rows_of(2 * ones, ones, pair.T.ravel(), rule.name), forbidden)
 
-    def _placed(self, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Customer, day and position of the masked candidates."""
-        index = np.flatnonzero(mask)
-        return self.candidates.customer[index], self.first.day[index], index
-
-    def _barred(
-        self, rule: Conflict, orders: list[tuple[np.ndarray, np.ndarray, dict[str, Any]]]
-    ) -> np.ndarray:
-        """Mark the candidates that past contacts and commitments rule out."""
-        barred = np.zeros(len(self.candidates), bool)
-        for _, following, where in orders:
-            past = self.catalogue.history
-            past = past.take(self.scopes.match(where, past, rule.name) & (past.codes["customer"] >= 0))
-            earlier = (past.codes["customer"], past.day, np.full(len(past), -1))
-            later = self._placed(following)
-            barred[_followers(*earlier, *later, rule.days)[1]] = True
-            if rule.either_order:  # a commitment in the future also bars what would come before it
-                barred[_followers(*later, *earlier, rule.days)[0]] = True
-        return barred
+def matches(candidates: Candidates, scopes: Scopes, where: Mapping[str, Any], rule: str) -> np.ndarray:
+    """Mark the candidates that match on their own channel or on the fallback's."""
+    mask = scopes.match(where, candidates.rows(1), rule)
+    if scopes.names_channel(where):
+        mask |= scopes.match(where, candidates.rows(2), rule) & (candidates.fallback >= 0)
+    return mask
 
 
-def _rows_of(count: np.ndarray, cap: np.ndarray, member: np.ndarray, name: str) -> UnitRows:
-    """Rows with ``count`` members each, every member a class of its own."""
-    start = np.concatenate([[0], np.cumsum(count)]).astype(np.int64)
-    return UnitRows(np.zeros(len(cap), np.int64), cap, start, member, member, [name])
+def _length(rule: Contact) -> int:
+    """Length of a rule's windows, 0 for the whole horizon; a calendar period is one long."""
+    return 1 if rule.every is not None else rule.days or 0
 
 
-def _merged(a: UnitRows, b: UnitRows) -> UnitRows:
-    """Put two lots of rows of the same rule together."""
-    both = UnitRows.stack([a, b])
-    return UnitRows(0 * both.rule, both.cap, both.start, both.member, both.occasion, a.names)
-
-
-def _followers(
-    customer: np.ndarray, day: np.ndarray, thing: np.ndarray,
-    then_customer: np.ndarray, then_day: np.ndarray, then_thing: np.ndarray, days: int,
-) -> np.ndarray:  # fmt: skip
-    """Pair each thing with the ones of its customer that follow within ``days`` days, same day included."""
-    low = int(min(day.min(initial=0), then_day.min(initial=0)))
-    span = int(max(day.max(initial=0), then_day.max(initial=0))) - low + days + 1
-    key = then_customer * span + (then_day - low)
-    order = np.argsort(key, kind="stable")
-    begin = np.searchsorted(key[order], customer * span + (day - low), side="left")
-    end = np.searchsorted(key[order], customer * span + (day - low) + days, side="left")
-    count = end - begin
-    return np.stack([np.repeat(thing, count), then_thing[order][expand(begin, count)]])
-
-
-@dataclass(frozen=True)
-class _Things:
-    """Candidates and past contacts of one contact rule, sorted by customer, group and day."""
-
-    candidate: np.ndarray  # -1 for a past contact
-    customer: np.ndarray
-    day: np.ndarray
-    occasion: np.ndarray
-    unit_group: np.ndarray
-
-    @staticmethod
-    def of(
-        candidate: np.ndarray, rows: Rows, group: np.ndarray, past: Rows, past_group: np.ndarray
-    ) -> _Things:
-        customer = np.concatenate([rows.codes["customer"], past.codes["customer"]])
-        channel = np.concatenate([rows.codes["channel"], past.codes["channel"]])
-        day = np.concatenate([rows.day, past.day])
-        code = np.concatenate([candidate, np.full(len(past), -1, np.int64)])
-        _, unit_group = np.unique(
-            np.stack([customer, np.concatenate([group, past_group])]), axis=1, return_inverse=True
-        )
-        _, occasion = np.unique(np.stack([customer, channel, day]), axis=1, return_inverse=True)
-        order = np.lexsort((code, day, unit_group))
-        return _Things(code[order], customer[order], day[order], occasion[order], unit_group[order])
-
-    def windows(self, days: int, occasions: bool) -> _Windows:
-        """List the windows that matter; ``days`` 0 is one window over everything.
-
-        A window may be moved on until it begins with a contact without losing any, so those that
-        begin on the days of candidates or past contacts are enough.
-        """
-        span = int(self.day.max(initial=0) - self.day.min(initial=0)) + days + 2
-        day = self.day - self.day.min(initial=0) if days else np.zeros_like(self.day)
-        key = self.unit_group * span + day
-        begin = np.flatnonzero(np.diff(key, prepend=-1))
-        end = np.searchsorted(key, key[begin] + max(days, 1), side="left")
-        end = np.minimum(end, np.searchsorted(self.unit_group, self.unit_group[begin], side="right"))
-        row = np.repeat(np.arange(len(begin)), end - begin)
-        thing = expand(begin, end - begin)
-        past = self.candidate[thing] < 0
-        kind = self.occasion[thing] if occasions else thing
-        used, taken = _distinct_past(row, kind, past, len(begin))
-        new = np.unique(np.stack([row, kind])[:, ~past & ~taken], axis=1)[0]
-        classes = np.bincount(new, minlength=len(begin))
-        row, thing, taken = row[~past], thing[~past], taken[~past]
-        # a class means the same in all rows of a rule, so positions among these things would not do
-        kind = kind[~past] if occasions else self.candidate[thing]
-        return _Windows(begin, end, used, classes, row, thing, kind, taken)
-
-
-@dataclass(frozen=True)
-class _Windows:
-    """Windows over things: extent, past contacts, classes that candidates add, and memberships.
-
-    A membership is ``taken`` if it adds nothing, its occasion being one of the past.
-    """
-
-    begin: np.ndarray
-    end: np.ndarray
-    past: np.ndarray
-    classes: np.ndarray
-    row: np.ndarray
-    thing: np.ndarray
-    kind: np.ndarray
-    taken: np.ndarray
-
-    @property
-    def held(self) -> np.ndarray:
-        """Whether a window holds a candidate."""
-        return np.bincount(self.row, minlength=len(self.begin)) > 0
-
-    def rows(self, things: _Things, cap: np.ndarray, name: str) -> UnitRows:
-        """One row for every window that can be overfull."""
-        room = np.maximum(cap - self.past, 0)
-        group = things.unit_group[self.begin]
-        over = self.past > cap  # then nothing may come, not even on an occasion of the past
-        tight = (self.classes > room) | (over & self.held)
-        tight &= ~_inside_previous(self.begin, self.end, group, room)
-        number = np.cumsum(tight) - 1
-        chosen = tight[self.row] & ~(self.taken & ~over[self.row])
-        row, thing = number[self.row[chosen]], self.thing[chosen]
-        start = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=int(tight.sum())))]).astype(
-            np.int64
-        )
-        rule = np.zeros(int(tight.sum()), np.int64)
-        return UnitRows(rule, room[tight], start, things.candidate[thing], self.kind[chosen], [name])
-
-
-def _distinct_past(
-    row: np.ndarray, kind: np.ndarray, past: np.ndarray, rows: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Count the distinct classes of past contacts in each row, and mark the members that share one."""
-    if not past.any():
-        return np.zeros(rows, np.int64), np.zeros(len(row), bool)
-    _, pair = np.unique(np.stack([row, kind]), axis=1, return_inverse=True)
-    in_past = np.zeros(pair.max() + 1, bool)
-    in_past[pair[past]] = True
-    first = np.unique(pair[past], return_index=True)[1]
-    return np.bincount(row[past][first], minlength=rows), in_past[pair] & ~past
-
-
-def _inside_previous(
-    begin: np.ndarray, end: np.ndarray, unit_group: np.ndarray, room: np.ndarray
-) -> np.ndarray:
-    """Mark windows that end where the one before ends and leave no less room: they say nothing new."""
-    inside = np.zeros(len(begin), bool)
-    if len(begin) > 1:
-        inside[1:] = (end[1:] == end[:-1]) & (unit_group[1:] == unit_group[:-1]) & (room[1:] >= room[:-1])
-    return inside
+def _joined(a: Rows, b: Rows) -> Rows:
+    codes = {k: np.concatenate([a.codes[k], b.codes[k]]) for k in b.codes}
+    return Rows(codes, np.concatenate([a.day, b.day]))

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+import pandas as pd
 
 from omniopt.actions.candidates import Candidates
+from omniopt.actions.catalogue import Rows
 from omniopt.errors import Faults
-from omniopt.rules.policy import Eligibility
+from omniopt.rules.policy import After, Eligibility
 from omniopt.rules.where import Scopes
 
 VETO = "veto"
+SAME = {
+    "offer": "offer",
+    "category": "offer.category",
+    "channel": "channel",
+    "business_unit": "offer.business_unit",
+}
 
 
 def drop_ineligible(candidates: Candidates, rules: list[Eligibility], scopes: Scopes) -> dict[str, int]:
@@ -25,13 +35,96 @@ def drop_ineligible(candidates: Candidates, rules: list[Eligibility], scopes: Sc
     """
     matched: dict[str, int] = {}
     for rule in rules:
-        mask = scopes.match(rule.drop, candidates.rows(1), rule.name)
-        if scopes.names_channel(rule.drop):
-            behind = scopes.match(rule.drop, candidates.rows(2), rule.name) & (candidates.fallback >= 0)
-            candidates.fallback[behind] = -1
+        if rule.drop is not None:
+            mask = scopes.match(rule.drop, candidates.rows(1), rule.name)
+            if scopes.names_channel(rule.drop):
+                behind = scopes.match(rule.drop, candidates.rows(2), rule.name) & (candidates.fallback >= 0)
+                candidates.fallback[behind] = -1
+        else:
+            mask = _resting(candidates, rule, scopes, 1)
+            if rule.drop_same == "channel":
+                candidates.fallback[_resting(candidates, rule, scopes, 2)] = -1
         candidates.drop(mask, rule.name)
         matched[rule.name] = int(mask.sum())
     return matched
+
+
+@dataclass(frozen=True)
+class _Triggers:
+    """Days on which a rule's number of outcomes was full, sorted by key and day; the key says for whom."""
+
+    key: np.ndarray
+    day: np.ndarray
+    span: int
+
+    def rest(self, key: np.ndarray, day: np.ndarray, days: int) -> np.ndarray:
+        """Whether a trigger of the same key lies on the day or in the ``days`` - 1 days before it."""
+        place = self.key * self.span + self.day
+        first = np.searchsorted(place, key * self.span + np.maximum(day - days + 1, 0), side="left")
+        last = np.searchsorted(place, key * self.span + day, side="right")
+        return (last > first) & (key >= 0) & (day >= 0)
+
+
+def _resting(candidates: Candidates, rule: Eligibility, scopes: Scopes, leg: int) -> np.ndarray:
+    """Mark the candidates that a customer's own outcomes keep quiet."""
+    assert rule.after is not None and rule.drop_same is not None and rule.for_days is not None
+    catalogue = candidates.catalogue
+    out = np.zeros(len(candidates), bool)
+    if not catalogue.has_dates:
+        scopes.fault(rule.name, "a rule with for_days needs a column date in the actions")
+        return out
+    now = candidates.rows(leg)
+    index, group, past_index, past_group, groups = _same(rule, now, catalogue.past, scopes)
+    if "outcome" not in catalogue.past_table or not len(past_index):
+        return out
+    hit = catalogue.past_table["outcome"].isin(rule.after.outcome).to_numpy(bool)[past_index]
+    hit &= catalogue.past.codes["customer"][past_index] >= 0
+    past_index, past_group = past_index[hit], past_group[hit]
+    first = int(min(catalogue.past.day.min(initial=1), now.day.min(initial=1)))
+    span = int(max(catalogue.past.day.max(initial=1), now.day.max(initial=1))) - first + 1
+    key = catalogue.past.codes["customer"][past_index] * groups + past_group
+    triggers = _triggers(key, catalogue.past.day[past_index] - first, rule.after, span)
+    member = now.codes["customer"][index] * groups + group
+    resting = triggers.rest(member, now.day[index] - first, rule.for_days)
+    out[index[resting]] = True
+    return out
+
+
+def _same(
+    rule: Eligibility, now: Rows, past: Rows, scopes: Scopes
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int]:
+    """Group candidates and past rows by the same offer, category and so on; none for empty cells."""
+    assert rule.drop_same is not None
+    if rule.drop_same == "all":
+        zero = np.zeros(len(now), np.int64)
+        return np.arange(len(now)), zero, np.arange(len(past)), np.zeros(len(past), np.int64), 1
+    both = Rows(
+        {k: np.concatenate([now.codes[k], past.codes[k]]) for k in past.codes},
+        np.concatenate([now.day, past.day]),
+    )
+    index, levels, codes = scopes.groups([SAME[rule.drop_same]], both, rule.name, empty_is_none=True)
+    if not codes:
+        return *(np.zeros(0, np.int64) for _ in range(4)), 1  # type: ignore[return-value]
+    earlier = index >= len(now)
+    return (
+        index[~earlier],
+        codes[0][~earlier],
+        index[earlier] - len(now),
+        codes[0][earlier],
+        max(len(levels[0]), 1),
+    )
+
+
+def _triggers(key: np.ndarray, day: np.ndarray, after: After, span: int) -> _Triggers:
+    """Keep the events at which the last ``within_days`` days held at least ``times`` of them."""
+    events = pd.DataFrame({"key": key, "day": day}).sort_values(["key", "day"], ignore_index=True)
+    key, day = events["key"].to_numpy(), events["day"].to_numpy()
+    within = span if after.within_days is None else min(after.within_days, span)
+    place = key * span + day
+    begin = np.searchsorted(place, key * span + np.maximum(day - within + 1, 0), side="left")
+    end = np.searchsorted(place, place, side="right")
+    full = end - begin >= after.times
+    return _Triggers(key[full], day[full], span)
 
 
 def find_pairs(candidates: Candidates, pairs: list[list[str]], what: str, faults: Faults) -> np.ndarray:
@@ -40,6 +133,7 @@ def find_pairs(candidates: Candidates, pairs: list[list[str]], what: str, faults
     Parameters
     ----------
     candidates : Candidates
+        In any order.
     pairs : list of [customer_id, action_id, …]
     what : str
         "veto" or "lock", for the message.
@@ -48,14 +142,15 @@ def find_pairs(candidates: Candidates, pairs: list[list[str]], what: str, faults
     customers = {c: i for i, c in enumerate(catalogue.ids("customer"))}
     actions = {a: i for i, a in enumerate(catalogue.ids("action"))}
     key = candidates.customer * max(len(actions), 1) + candidates.action
+    order = np.argsort(key, kind="stable")
     found = []
     for customer, action, *_ in pairs:
         wanted = customers.get(str(customer), -1) * max(len(actions), 1) + actions.get(str(action), -1)
-        at = int(np.searchsorted(key, wanted))
-        known = str(customer) in customers and str(action) in actions and at < len(key) and key[at] == wanted
-        if not known:
+        at = int(np.searchsorted(key, wanted, sorter=order))
+        known = str(customer) in customers and str(action) in actions
+        if not known or at == len(key) or key[order[at]] != wanted:
             faults.add(f"the {what} of customer {customer}, action {action} names no candidate",
                        hint="Check both ids against the candidates.")  # fmt: skip
             continue
-        found.append(at)
+        found.append(int(order[at]))
     return np.array(sorted(set(found)), np.int64)

@@ -1,7 +1,9 @@
 """Limits across customers, as rows over the candidates.
 
 A limit ``lo ≤ Σ measure ≤ hi`` is one row per group. A ratio ``Σ measure ≥ r Σ over`` is the row
-``Σ (measure - r over) ≥ 0``, which holds where nothing is chosen.
+``Σ (measure - r over) ≥ 0``, which holds where nothing is chosen. With ``all_or_nothing`` or
+``fixed_cost`` a group is a *cell*, with a binary z that is 1 if any of its contacts is chosen:
+``Σ measure - min z ≥ 0``.
 """
 
 from __future__ import annotations
@@ -11,35 +13,71 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from scipy import sparse
 
 from omniopt.actions.candidates import Candidates
-from omniopt.errors import nearest
+from omniopt.rules.bounds import Bounds, Key
 from omniopt.rules.measures import Measures
-from omniopt.rules.policy import Denominator, Limit, Reference
-from omniopt.rules.where import DAY_COLUMNS, Scopes, as_text
+from omniopt.rules.policy import Denominator, Limit
+from omniopt.rules.rolling import Part, Side, rolling_sides
+from omniopt.rules.where import Scopes
 from omniopt.tables import Tables
 
-Key = tuple[Any, ...]
+
+@dataclass(frozen=True)
+class Cells:
+    """Groups that are opened by their first contact.
+
+    Attributes
+    ----------
+    rule : list of str
+    group : list of dict
+    cost : ndarray of float64, shape (g,)
+        Fixed cost of opening each.
+    member : csr_array, shape (g, n)
+        1 for the candidates whose choice opens the cell.
+    """
+
+    rule: list[str]
+    group: list[dict[str, Any]]
+    cost: np.ndarray
+    member: sparse.csr_array
+
+    def __len__(self) -> int:
+        return len(self.rule)
+
+    def opened(self, chosen: np.ndarray) -> np.ndarray:
+        """Say which cells a choice opens, bool of shape (g,)."""
+        return np.asarray(self.member @ chosen.astype(np.float64)) > 0
 
 
 @dataclass(frozen=True)
 class Coupling:
-    """Rows that tie customers together: ``lo ≤ matrix x ≤ hi``.
+    """Rows that tie customers together: ``lo ≤ matrix x + cells z ≤ hi``.
 
     Attributes
     ----------
     rule : list of str
         Name of the limit that each row comes from.
     group : list of dict
-        Attribute to value, for limits with ``per``.
+        Attribute to value, for limits with ``per``; ``from`` is the first day of a rolling window.
     lo, hi : ndarray of float64, shape (k,)
-        Bounds; -inf and inf where there is none; 0 for ratios.
+        Bounds less what past contacts use; -inf and inf where there is none; 0 for ratios without past.
     ratio : ndarray of float64, shape (k,)
         The bound on the ratio, NaN for sums.
     numerator, denominator : csr_array, shape (k, n)
         Measures of the candidates in each row; the denominator is empty for sums.
+    past, past_over : ndarray of float64, shape (k,)
+        What past contacts add to numerator and denominator.
+    penalty : ndarray of float64, shape (k,)
+        Price of missing the row by one unit; inf where it must hold.
+    cell : ndarray of int64, shape (k,)
+        The cell whose opening the row shows, or -1.
+    opening : ndarray of float64, shape (k,)
+        What the row asks for if its cell is opened (all or nothing), NaN for other rows.
+    fixed, fixed_over : ndarray of float64, shape (k,)
+        Coefficient of the plan's fixed costs in numerator and denominator.
+    cells : Cells
     """
 
     rule: list[str]
@@ -49,74 +87,99 @@ class Coupling:
     ratio: np.ndarray
     numerator: sparse.csr_array
     denominator: sparse.csr_array
+    past: np.ndarray
+    past_over: np.ndarray
+    penalty: np.ndarray
+    cell: np.ndarray
+    opening: np.ndarray
+    fixed: np.ndarray
+    fixed_over: np.ndarray
+    cells: Cells
 
     @property
     def matrix(self) -> sparse.csr_array:
-        """The rows as the solver sees them."""
+        """The rows over the candidates, as the solver sees them."""
         share = sparse.diags_array(np.nan_to_num(self.ratio))
         return sparse.csr_array(self.numerator - share @ self.denominator)
+
+    @property
+    def cell_matrix(self) -> sparse.csr_array:
+        """The rows over the cells: what opening one asks for, and its fixed cost where a measure has it."""
+        share = self.fixed - np.nan_to_num(self.ratio) * self.fixed_over
+        table = sparse.lil_array(np.outer(share, self.cells.cost))
+        for k in np.flatnonzero(~np.isnan(self.opening)):
+            table[k, self.cell[k]] -= self.opening[k]
+        return sparse.csr_array(table)
+
+    @property
+    def history(self) -> np.ndarray:
+        """What past contacts add to each row."""
+        return self.past - np.nan_to_num(self.ratio) * self.past_over
 
     def __len__(self) -> int:
         return len(self.rule)
 
 
-@dataclass
-class _Part:
-    """A sum over candidates, split into groups: coordinates of a matrix, and the groups' keys."""
+@dataclass(frozen=True)
+class _Block:
+    """Rows of one limit: arrays by the names that `Coupling` gives them, and the groups."""
 
-    candidate: np.ndarray
-    group: np.ndarray
-    value: np.ndarray
-    keys: list[Key]
-
-    def matrix(self, keys: list[Key], n: int) -> sparse.csr_array:
-        """Lay the sum out with one row per key, in the given order."""
-        place = {key: i for i, key in enumerate(keys)}
-        row = np.array([place[k] for k in self.keys], np.int64)
-        at = (row[self.group] if len(self.group) else self.group, self.candidate)
-        return sparse.csr_array(sparse.coo_array((self.value, at), shape=(len(keys), n)))
+    rule: str
+    group: list[dict[str, Any]]
+    side: Side
+    penalty: np.ndarray
+    cell: np.ndarray
+    opening: np.ndarray
+    fixed: float
+    fixed_over: float
 
 
 class LimitRows:
     """Turns limits into coupling rows; faults go to the scopes' list."""
 
     def __init__(self, candidates: Candidates, tables: Tables, scopes: Scopes, measures: Measures) -> None:
-        self.candidates, self.tables, self.scopes, self.measures = candidates, tables, scopes, measures
+        self.candidates, self.scopes, self.measures = candidates, scopes, measures
+        self.bounds = Bounds(tables, scopes)
+        self._rules: list[str] = []
+        self._groups: list[dict[str, Any]] = []
+        self._costs: list[float] = []
+        self._members: list[sparse.csr_array] = []
 
     def build(self, limits: list[Limit]) -> Coupling:
         """Return the rows of all limits, in the policy's order, groups sorted by value."""
         n = len(self.candidates)
-        names: list[str] = []
-        groups: list[dict[str, Any]] = []
-        bounds: list[np.ndarray] = []
-        matrices: list[tuple[sparse.csr_array, sparse.csr_array]] = []
-        for limit in limits:
-            keys, lo, hi, numerator, denominator = self._limit(limit, n)
-            labels = [dict(zip(limit.per, key, strict=False)) for key in keys]
-            if denominator is None:
-                sides = [(lo, hi, np.full(len(keys), np.nan), numerator, sparse.csr_array(numerator.shape))]
-            else:
-                zero, none = np.zeros(len(keys)), np.full(len(keys), np.inf)
-                sides = []
-                if limit.min is not None:
-                    sides.append((zero, none, lo, numerator, denominator))
-                if limit.max is not None:
-                    sides.append((-none, zero, hi, numerator, denominator))
-            for low, high, ratio, top, bottom in sides:
-                names += [limit.name] * len(keys)
-                groups += labels
-                bounds.append(np.stack([low, high, ratio]))
-                matrices.append((top, bottom))
-        table = np.concatenate(bounds, axis=1) if bounds else np.zeros((3, 0))
-        stacked = [
-            sparse.csr_array(sparse.vstack(m)) if matrices else sparse.csr_array((0, n))
-            for m in (zip(*matrices, strict=True) if matrices else ((), ()))
-        ]
-        return Coupling(names, groups, table[0], table[1], table[2], stacked[0], stacked[1])
+        self._rules, self._groups, self._costs, self._members = [], [], [], []
+        blocks = [block for limit in limits for block in self._limit(limit)]
+        sizes = [len(b.group) for b in blocks]
 
-    def _limit(
-        self, limit: Limit, n: int
-    ) -> tuple[list[Key], np.ndarray, np.ndarray, sparse.csr_array, sparse.csr_array | None]:
+        def joined(values: list[Any]) -> np.ndarray:
+            return np.concatenate(
+                [np.zeros(0), *(np.broadcast_to(v, s) for v, s in zip(values, sizes, strict=True))]
+            )
+
+        def stacked(parts: list[sparse.csr_array]) -> sparse.csr_array:
+            return sparse.csr_array(sparse.vstack(parts)) if parts else sparse.csr_array((0, n))
+
+        sides = [b.side for b in blocks]
+        plain = {
+            name: joined([getattr(s, name) for s in sides])
+            for name in ("lo", "hi", "ratio", "past", "past_over")
+        }
+        own = {
+            name: joined([getattr(b, name) for b in blocks])
+            for name in ("penalty", "opening", "fixed", "fixed_over")
+        }
+        cells = Cells(self._rules, self._groups, np.array(self._costs, np.float64), stacked(self._members))
+        return Coupling(
+            rule=[b.rule for b in blocks for _ in b.group],
+            group=[g for b in blocks for g in b.group],
+            numerator=stacked([s.top for s in sides]),
+            denominator=stacked([s.bottom for s in sides]),
+            cell=joined([b.cell for b in blocks]).astype(np.int64),
+            cells=cells, **plain, **own,
+        )  # fmt: skip
+
+    def _limit(self, limit: Limit) -> list[_Block]:
         over = limit.over
         if isinstance(over, str):
             over = Denominator(measure=over, where=limit.where)
@@ -125,18 +188,118 @@ class LimitRows:
         before = len(self.scopes.faults)
         top = self._part(limit.measure, limit.where, limit, by_channel)
         bottom = None if over is None else self._part(over.measure, over.where, limit, by_channel)
-        look_ups = [self._look_up(b, limit) for b in (limit.min, limit.max)]
+        looked = {
+            side: self.bounds.look_up(getattr(limit, side), limit)
+            for side in ("min", "max", "penalty", "fixed_cost")
+        }
         if len(self.scopes.faults) > before:  # the groups of a faulty limit would only bring more faults
-            return [], np.zeros(0), np.zeros(0), sparse.csr_array((0, n)), None
+            return []
         found = set(top.keys) | set(bottom.keys if bottom else [])
-        keys = sorted(found.union(*(table for table in look_ups if isinstance(table, dict))))
-        lo = self._bounds(limit, limit.min, look_ups[0], keys, found, -np.inf)
-        hi = self._bounds(limit, limit.max, look_ups[1], keys, found, np.inf)
+        keys = sorted(found.union(*(table for table in looked.values() if isinstance(table, dict))))
+        missing = {"min": -np.inf, "max": np.inf, "penalty": np.inf, "fixed_cost": 0.0}
+        lo, hi, penalty, cost = (
+            self.bounds.of(limit, getattr(limit, s), looked[s], keys, found, none)
+            for s, none in missing.items()
+        )
         for key in [k for k, a, b in zip(keys, lo, hi, strict=True) if a > b]:
-            self.scopes.fault(limit.name, f"min is above max for {self._show(limit, key)}")
-        return keys, lo, hi, top.matrix(keys, n), None if bottom is None else bottom.matrix(keys, n)
+            self.scopes.fault(limit.name, f"min is above max for {self.bounds.show(limit, key)}")
+        for what, numbers in (("penalty", penalty), ("fixed_cost", cost)):
+            for key in [k for k, v in zip(keys, numbers, strict=True) if v < 0]:
+                self.scopes.fault(limit.name, f"{what} is below 0 for {self.bounds.show(limit, key)}")
+        if len(self.scopes.faults) > before:
+            return []
+        return self._blocks(limit, over, keys, lo, hi, penalty, cost, top, bottom)
 
-    def _part(self, measure: str, where: Mapping[str, Any], limit: Limit, by_channel: bool) -> _Part:
+    def _blocks(
+        self, limit: Limit, over: Denominator | None, keys: list[Key], lo: np.ndarray, hi: np.ndarray,
+        penalty: np.ndarray, cost: np.ndarray, top: Part, bottom: Part | None,
+    ) -> list[_Block]:  # fmt: skip
+        """Lay a limit's rows out, side by side where it has several."""
+        n = len(self.candidates)
+        place = np.arange(len(keys))
+        if limit.rolling_days is not None:
+            sides = self._rolling(limit, over, keys, lo, hi, top, bottom)
+        elif bottom is not None:
+            sides = []
+            top_rows, bottom_rows = top.matrix(keys, n), bottom.matrix(keys, n)
+            none = np.full(len(keys), np.inf)
+            if limit.min is not None:
+                sides.append(Side(place, 0 * lo, none, lo, top_rows, bottom_rows))
+            if limit.max is not None:
+                sides.append(Side(place, -none, 0 * hi, hi, top_rows, bottom_rows))
+        else:
+            rows = top.matrix(keys, n)
+            empty, nan = sparse.csr_array(rows.shape), np.full(len(keys), np.nan)
+            if limit.all_or_nothing:
+                sides = [Side(place, 0 * lo, 0 * lo + np.inf, nan, rows, empty)]
+                if limit.max is not None:
+                    sides.append(Side(place, 0 * hi - np.inf, hi, nan, rows, empty))
+            else:
+                sides = [Side(place, lo, hi, nan, rows, empty)]
+        cells = limit.all_or_nothing or limit.fixed_cost is not None
+        first = self._open(limit, keys, cost, top) if cells else 0
+        fixed = self.measures.fixed_share(limit.measure) or 0.0
+        fixed_over = 0.0 if over is None else self.measures.fixed_share(over.measure) or 0.0
+        if limit.rolling_days is not None and (fixed or fixed_over):
+            self.scopes.fault(limit.name, "fixed_cost is a sum over the whole plan: a window has none")
+        blocks = []
+        for number, side in enumerate(sides):
+            own = cells and number == 0
+            group = [dict(zip(limit.per, keys[p], strict=True)) for p in side.place]
+            for labels, day in zip(group, side.begins, strict=False):
+                labels["from"] = int(day)
+            blocks.append(
+                _Block(
+                    limit.name,
+                    group,
+                    side,
+                    penalty[side.place],
+                    first + side.place if own else np.full(len(group), -1),
+                    lo[side.place] if own and limit.all_or_nothing else np.full(len(group), np.nan),
+                    fixed,
+                    fixed_over,
+                )  # fmt: skip
+            )
+        return blocks
+
+    def _open(self, limit: Limit, keys: list[Key], cost: np.ndarray, top: Part) -> int:
+        """Note the cells of a limit; return the number of the first."""
+        first = len(self._rules)
+        rows = top.members(keys, len(self.candidates))
+        self._rules += [limit.name] * len(keys)
+        self._groups += [dict(zip(limit.per, key, strict=True)) for key in keys]
+        self._costs += cost.tolist()
+        self._members.append(rows)
+        return first
+
+    def _rolling(
+        self, limit: Limit, over: Denominator | None, keys: list[Key], lo: np.ndarray, hi: np.ndarray,
+        top: Part, bottom: Part | None,
+    ) -> list[Side]:  # fmt: skip
+        catalogue = self.candidates.catalogue
+        if not catalogue.has_dates:
+            self.scopes.fault(limit.name, "a rule with rolling_days needs a column date in the actions")
+            return []
+        past = self._past(limit.measure, limit.where, limit, keys)
+        past_over = None if over is None else self._past(over.measure, over.where, limit, keys)
+        known = catalogue.actions.day
+        horizon = (
+            (1, catalogue.days) if catalogue.days else (int(known.min(initial=1)), int(known.max(initial=1)))
+        )
+        assert limit.rolling_days is not None
+        sides, unknown = rolling_sides(
+            limit.rolling_days, horizon, keys, top, bottom, past, past_over,
+            None if limit.min is None else lo, None if limit.max is None else hi,
+            catalogue.actions.day[self.candidates.action],
+        )  # fmt: skip
+        if unknown:
+            self.scopes.fault(
+                limit.name, f"past contacts in its windows have no {limit.measure}",
+                "Add the column to the history, or count contacts.",
+            )  # fmt: skip
+        return sides
+
+    def _part(self, measure: str, where: Mapping[str, Any], limit: Limit, by_channel: bool) -> Part:
         first, second = self.measures.evaluate(measure, limit.name, by_channel)
         legs = [(1, first), (2, second)] if by_channel else [(1, first + second)]
         candidate, value, keys = [], [], []
@@ -150,116 +313,21 @@ class LimitRows:
             candidate.append(inside[index])
             value.append(values[inside[index]])
             keys.append(_keys(levels, codes, len(index)))
-        distinct: list[Key] = list(dict.fromkeys(k for _, ks in keys for k in ks))
-        if not limit.per:
-            distinct = [()]
-        place = {key: i for i, key in enumerate(distinct)}
-        group = [np.array([place[k] for k in ks] or [0], np.int64)[inverse] for inverse, ks in keys]
-        return _Part(np.concatenate(candidate), np.concatenate(group), np.concatenate(value), distinct)
+        return Part.of(candidate, value, keys, limit.per)
 
-    def _look_up(self, bound: float | Reference | None, limit: Limit) -> dict[Key, float] | float | None:
-        """Read a bound's table into a mapping from group to number; None after a fault."""
-        if not isinstance(bound, Reference):
-            return bound
-        table = self._table(bound.table)
-        if table is None:
-            legal = [*self.tables.extra, "customers", "offers", "channels", "actions"]
-            self.scopes.fault(limit.name, f"there is no table '{bound.table}'", nearest(bound.table, legal))
-            return None
-        columns = [self._key_column(name, table) for name in limit.per]
-        for name, column in zip([*limit.per, bound.column], [*columns, bound.column], strict=True):
-            if column is None or column not in table:
-                self.scopes.fault(
-                    limit.name,
-                    f"the table '{bound.table}' has no column for {name}",
-                    nearest(name, [str(c) for c in table.columns]),
-                )
-                return None
-        if not pd.api.types.is_numeric_dtype(table[bound.column]):
-            self.scopes.fault(
-                limit.name, f"column {bound.column} of the table '{bound.table}' does not hold numbers"
-            )
-            return None
-        table = self._in_scope(limit, table)
-        cells = zip(*(table[c] for c in columns), strict=True) if limit.per else [()] * len(table)
-        keys = [tuple(self._value(name, v) for name, v in zip(limit.per, row, strict=True)) for row in cells]
-        found: dict[Key, float] = {}
-        numbers = table[bound.column].to_numpy(np.float64)
-        for row, key, number in zip(table.index + 1, keys, numbers, strict=True):
-            if key in found:
-                self.scopes.fault(
-                    limit.name,
-                    f"the table '{bound.table}' has two rows for {self._show(limit, key)}",
-                    "Add what tells them apart to per.",
-                )
-            if np.isnan(number):
-                self.scopes.fault(limit.name, f"row {row} of the table '{bound.table}' has no {bound.column}")
-            found[key] = float(number)
-        return found
-
-    def _table(self, name: str) -> pd.DataFrame | None:
-        if name in self.tables.extra:
-            return self.tables.extra[name]
-        if name in ("customers", "offers", "channels", "actions"):
-            return getattr(self.tables, name)
-        return None
-
-    def _key_column(self, attribute: str, table: pd.DataFrame) -> str | None:
-        """Return the table's column for an attribute, with or without the part before the dot."""
-        short = attribute.rpartition(".")[2]
-        names = (attribute, short, f"{attribute}_id", attribute.replace(".", "_"))
-        return next((c for c in names if c in table), None)
-
-    def _in_scope(self, limit: Limit, table: pd.DataFrame) -> pd.DataFrame:
-        """Leave out the table's rows that the rule's own scope excludes."""
-        keep = np.ones(len(table), bool)
-        for name, condition in limit.where.items():
-            column = self._key_column(name, table)
-            attribute = self.scopes.attribute(name, limit.name)
-            if attribute is None or attribute.separator:
-                continue
-            if column is None:  # the row of an offer also tells the offer's category
-                column = self._key_column(attribute.entity, table)
-                if column is None or attribute.values is None:
-                    continue
-                codes = self.scopes.catalogue.codes_of(attribute.entity, table[column].astype("str"))
-                by_code = self.scopes.holds(attribute, attribute.values, condition, limit.name)
-                keep &= np.append(by_code, False)[codes]
-            else:
-                keep &= self.scopes.holds(attribute, table[column], condition, limit.name)
-        return table[keep]
-
-    def _value(self, attribute: str, value: Any) -> Any:
-        """Bring a table's cell to the type of the attribute's own values."""
-        known = self.scopes.attribute(attribute, attribute)
-        if known is not None and (known.values is None or attribute.rpartition(".")[2] in DAY_COLUMNS):
-            return int(value)
-        if known is not None and known.values is not None and pd.api.types.is_bool_dtype(known.values):
-            return bool(value)
-        if known is not None and known.values is not None and pd.api.types.is_numeric_dtype(known.values):
-            return float(value)
-        return as_text(value)
-
-    def _bounds(
-        self, limit: Limit, bound: float | Reference | None, look_up: dict[Key, float] | float | None,
-        keys: list[Key], found: set[Key], none: float,
-    ) -> np.ndarray:  # fmt: skip
-        if not isinstance(look_up, dict) or not isinstance(bound, Reference):
-            return np.full(len(keys), none if look_up is None else look_up)
-        missing = sorted(found - set(look_up))
-        for key in missing[:10]:
-            what = f"the table '{bound.table}' has no row for {self._show(limit, key)}"
-            self.scopes.fault(limit.name, what, "Add the row.")
-        if len(missing) > 10:
-            self.scopes.fault(limit.name, f"the table '{bound.table}' lacks {len(missing) - 10} more rows")
-        return np.array([look_up.get(key, none) for key in keys])
-
-    def _show(self, limit: Limit, key: Key) -> str:
-        shown = [
-            self.scopes.catalogue.day_text(v) if a == "date" else v
-            for a, v in zip(limit.per, key, strict=False)
-        ]
-        return ", ".join(f"{a} {v}" for a, v in zip(limit.per, shown, strict=False)) or "the whole plan"
+    def _past(self, measure: str, where: Mapping[str, Any], limit: Limit, keys: list[Key]) -> Part:
+        """What past contacts and commitments add, by group; ``candidate`` holds their days."""
+        history = self.candidates.catalogue.history
+        values = self.measures.of_history(measure)
+        inside = np.flatnonzero(self.scopes.match(where, history, limit.name))
+        index, levels, codes = self.scopes.groups(
+            limit.per, history.take(inside), limit.name, empty_is_none=True
+        )
+        split = _keys(levels, codes, len(index))
+        place = {key: i for i, key in enumerate(keys)}
+        group = np.array([place.get(k, -1) for k in split[1]] or [0], np.int64)[split[0]]
+        known = group >= 0
+        return Part(history.day[inside[index]][known], group[known], values[inside[index]][known], keys)
 
 
 def _keys(levels: list[list[Any]], codes: list[np.ndarray], size: int) -> tuple[np.ndarray, list[Key]]:

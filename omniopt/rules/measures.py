@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 
 import numpy as np
+import pandas as pd
 
 from omniopt.actions.candidates import Candidates
 from omniopt.errors import nearest
@@ -60,6 +61,40 @@ class Measures:
                 second += coefficient * legs[1]
         return first, second
 
+    def fixed_share(self, expression: str) -> float | None:
+        """Return the coefficient of the plan's fixed costs in an expression; None if it names none."""
+        try:
+            terms = linear_terms(expression)
+        except ValueError:  # a fault that evaluate has recorded
+            return None
+        return terms.get("fixed_cost") if "fixed_cost" not in self.legal() else None
+
+    def of_history(self, expression: str) -> np.ndarray:
+        """Return an expression's value for every past contact that counts; NaN where it is unknown.
+
+        A measure is a column of the history itself, or of what it names: action, channel, offer.
+        """
+        catalogue = self.candidates.catalogue
+        total = np.zeros(len(catalogue.history))
+        for name, coefficient in linear_terms(expression).items():
+            total += coefficient * self._past_column(name)
+        return total
+
+    def _past_column(self, name: str) -> np.ndarray:
+        catalogue = self.candidates.catalogue
+        history, table = catalogue.history, catalogue.history_table
+        if name == "contacts":
+            return np.ones(len(history))
+        if name in table and name != "value" and pd.api.types.is_numeric_dtype(table[name]):
+            return table[name].to_numpy(np.float64, na_value=np.nan)
+        values = np.full(len(history), np.nan)
+        for entity in ("action", "channel", "offer"):
+            frame, codes = catalogue.entities[entity], history.codes[entity]
+            if name in frame and name not in NO_MEASURES.get(entity, ()) and len(frame):
+                column = frame[name].to_numpy(np.float64, na_value=np.nan)
+                values = np.where(np.isnan(values) & (codes >= 0), column[codes], values)
+        return values
+
     def _legs(self, name: str, rule: str, by_channel: bool) -> tuple[np.ndarray, np.ndarray] | None:
         c = self.candidates
         none = np.zeros(len(c))
@@ -73,7 +108,7 @@ class Measures:
                 return None
             return values, none
         if name == "fixed_cost" and name not in self.legal():
-            return none, none  # nothing that could be opened costs anything yet
+            return none, none  # the plan's, not a contact's: see fixed_share
         if name not in self.legal():
             self.scopes.fault(rule, f"there is no measure '{name}'", nearest(name, self.legal()))
             return None

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from omniopt.errors import Faults, nearest
+from omniopt.tables import OUTCOMES
 
 MOST_DAYS = 36_525  # a century
 
@@ -61,6 +61,39 @@ def _cap(value: Any) -> int | ColumnBound:
     return int(number)
 
 
+def _not_negative(value: Any) -> float | Reference:
+    bound = _bound(value)
+    if isinstance(bound, float) and bound < 0:
+        raise ValueError(f"takes a number from 0, not {value!r}")
+    return bound
+
+
+def _count(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"takes offers, occasions or an attribute, not {value!r}")
+    return value
+
+
+def _outcomes(value: Any) -> list[str]:
+    words = value if isinstance(value, list) else [value]
+    if not words:
+        raise ValueError("names no outcome")
+    for word in words:
+        if word not in OUTCOMES:
+            raise ValueError(f"knows no outcome {word!r}; legal here: {', '.join(OUTCOMES)}")
+    return words
+
+
+def _times(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"takes a whole number from 1, not {value!r}")
+    return value
+
+
+def _lag(value: Any) -> int:
+    return 0 if value == 0 and not isinstance(value, bool) else _days(value)
+
+
 def _days(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST_DAYS:
         raise ValueError(f"takes a whole number of days from 1 to {MOST_DAYS:,}, not {value!r}")
@@ -97,7 +130,12 @@ def _text(value: Any) -> str:
 Where = Annotated[dict[str, Any], BeforeValidator(_where)]
 Bound = Annotated[float | Reference, BeforeValidator(_bound)]
 Cap = Annotated[int | ColumnBound, BeforeValidator(_cap)]
+Price = Annotated[float | Reference, BeforeValidator(_not_negative)]
+Count = Annotated[str, BeforeValidator(_count)]
+Outcomes = Annotated[list[str], BeforeValidator(_outcomes)]
+Times = Annotated[int, BeforeValidator(_times)]
 Days = Annotated[int, BeforeValidator(_days)]
+Lag = Annotated[int, BeforeValidator(_lag)]
 Names = Annotated[list[str], BeforeValidator(_names)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Text = Annotated[str, BeforeValidator(_text)]
@@ -110,10 +148,34 @@ class Rule(BaseModel):
     name: Text
 
 
-class Eligibility(Rule):
-    """Candidates that match ``drop`` are taken out, and counted under the rule's name."""
+class After(BaseModel):
+    """What has to happen first: so many of these outcomes, within so many days."""
 
-    drop: Where
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    outcome: Outcomes
+    times: Times = 1
+    within_days: Days | None = None
+
+
+def _after(value: Any) -> After:
+    if isinstance(value, After):
+        return value
+    if not isinstance(value, Mapping):
+        raise ValueError("takes a mapping, for instance {outcome: rejected, times: 1, within_days: 30}")
+    return After.model_validate(dict(value))
+
+
+class Eligibility(Rule):
+    """Candidates are taken out, and counted under the rule's name: those that match ``drop``.
+
+    Or, with ``after``, those of the same offer, category, channel or business unit as what a
+    customer's own outcomes were about, for ``for_days`` days from the one that made the number full.
+    """
+
+    drop: Where | None = None
+    after: Annotated[After | None, BeforeValidator(_after)] = None
+    drop_same: Literal["offer", "category", "channel", "business_unit", "all"] | None = None
+    for_days: Days | None = None
 
 
 class Denominator(BaseModel):
@@ -135,7 +197,11 @@ def _over(value: Any) -> str | Denominator:
 class Limit(Rule):
     """Bound the sum of a measure over the chosen contacts in ``where``, for every group of ``per``.
 
-    With ``over`` the bounds are on the ratio of two sums; it holds where nothing is chosen.
+    With ``over`` the bounds are on the ratio of two sums; it holds where nothing is chosen. With
+    ``rolling_days`` they hold in every window of so many days, past contacts counted. With
+    ``all_or_nothing`` a group gets no contact at all or at least ``min``, and ``fixed_cost`` is
+    paid once for a group that gets any. With ``penalty`` the limit may be missed at that price per
+    unit. With ``report_only`` it is computed and shown, and changes nothing.
     """
 
     where: Where = Field(default_factory=dict)
@@ -144,22 +210,33 @@ class Limit(Rule):
     min: Bound | None = None
     max: Bound | None = None
     over: Annotated[str | Denominator | None, BeforeValidator(_over)] = None
+    rolling_days: Days | None = None
+    all_or_nothing: Flag = False
+    fixed_cost: Price | None = None
+    penalty: Price | None = None
+    report_only: Flag = False
 
 
 class Contact(Rule):
-    """At most ``max`` contacts in ``where`` for each customer, in every window of ``days`` days.
+    """Bound the contacts in ``where`` of each customer: at most ``max``, at least ``min``.
 
-    Windows that begin before the horizon count history, unless ``history: false``. Without
-    ``days`` the whole horizon is one window, without history. ``per`` counts each value on its
-    own; ``count: occasions`` counts distinct (channel, date) pairs.
+    In every window of ``days`` days, or in every calendar week or month; windows that begin before
+    the horizon count history, unless ``history: false``. Without either the whole horizon is one
+    window, without history. ``min_or_none`` allows none as well. ``per`` counts each value on its
+    own, ``unit: household`` all members of a household together. ``count: occasions`` counts
+    distinct (channel, date) pairs, and an attribute there its distinct values.
     """
 
     where: Where = Field(default_factory=dict)
     per: Names = Field(default_factory=list)
-    max: Cap
+    max: Cap | None = None
+    min: Cap | None = None
+    min_or_none: Flag = False
     days: Days | None = None
+    every: Literal["week", "month"] | None = None
     history: Flag = True
-    count: Literal["offers", "occasions"] = "offers"
+    count: Count = "offers"
+    unit: Literal["customer", "household"] = "customer"
 
 
 class Conflict(Rule):
@@ -174,17 +251,53 @@ class Conflict(Rule):
     either_order: Flag = False
 
 
+class Requires(Rule):
+    """A contact in ``offer`` needs another in ``needs``, at most ``days`` days before it.
+
+    With ``order: any`` it may also come up to as many days after. Contacts in history count.
+    """
+
+    offer: Where
+    needs: Where
+    days: Lag
+    order: Literal["before", "any"] = "before"
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What is maximised or minimised, and the share of it that later objectives may cost."""
+
+    expression: str
+    sense: Literal["maximise", "minimise"]
+    within: float = 0.0
+
+    @property
+    def sign(self) -> float:
+        """1 where it is maximised, -1 where it is minimised."""
+        return 1.0 if self.sense == "maximise" else -1.0
+
+
 @dataclass(frozen=True)
 class Policy:
-    """A whole policy: the objective and the rules in the order in which they were written."""
+    """A whole policy: the objectives by rank, and the rules in the order in which they were written."""
 
-    objective: str
-    sense: Literal["maximise", "minimise"]
+    objectives: list[Objective]
     eligibility: list[Eligibility]
     limits: list[Limit]
     contact: list[Contact]
     conflicts: list[Conflict]
+    requires: list[Requires]
     file: str | None = None
+
+    @property
+    def objective(self) -> str:
+        """The first objective's expression."""
+        return self.objectives[0].expression
+
+    @property
+    def sense(self) -> Literal["maximise", "minimise"]:
+        """The first objective's sense."""
+        return self.objectives[0].sense
 
 
 SECTIONS: dict[str, type[Rule]] = {
@@ -192,134 +305,5 @@ SECTIONS: dict[str, type[Rule]] = {
     "limits": Limit,
     "contact": Contact,
     "conflicts": Conflict,
+    "requires": Requires,
 }
-# Words of the rule language that are refused by name rather than as misspelt.
-NOT_YET = {
-    "": ("requires",),
-    "eligibility": ("after", "drop_same", "for_days"),
-    "limits": ("rolling_days", "all_or_nothing", "fixed_cost", "penalty", "report_only"),
-    "contact": ("every", "unit", "min", "min_or_none"),
-    "conflicts": (),
-}
-
-
-def parse_policy(raw: Any, faults: Faults, file: str | None = None) -> Policy:
-    """Read a policy from the mapping that its YAML holds.
-
-    Parameters
-    ----------
-    raw : mapping
-        The policy as written.
-    faults : Faults
-        Collects every fault, each with the rule that it is in.
-    file : str, optional
-        Name of the policy's file, for the messages.
-
-    Returns
-    -------
-    Policy
-        With the rules that could be read; do not use it if ``faults`` has any.
-    """
-    if not isinstance(raw, Mapping):
-        faults.add(
-            "the policy is not a mapping of sections", file=file, hint="Start with objective: value - cost"
-        )
-        return Policy("contacts", "maximise", [], [], [], [], file)
-    legal = ["objective", *SECTIONS]
-    for key in raw:
-        if key in NOT_YET[""]:
-            faults.add(f"the section '{key}' is not supported yet", file=file)
-        elif key not in legal:
-            faults.add(f"unknown section '{key}' in the policy", file=file, hint=nearest(str(key), legal))
-    objective, sense = _objective(raw.get("objective"), faults, file)
-    rules: dict[str, list[Any]] = {}
-    seen: dict[str, str] = {}
-    for section, model in SECTIONS.items():
-        rules[section] = []
-        entries = raw.get(section) or []
-        if not isinstance(entries, list):
-            faults.add(f"'{section}' is not a list of rules", file=file, hint="Begin each rule with a dash.")
-            continue
-        for number, entry in enumerate(entries, 1):
-            rule = _rule(section, model, number, entry, faults, file)
-            if rule is None:
-                continue
-            if rule.name in seen:
-                faults.add(
-                    "two rules have this name",
-                    file=file,
-                    rule=rule.name,
-                    hint="Give each rule a name of its own.",
-                )
-            seen[rule.name] = section
-            rules[section].append(rule)
-    return Policy(objective, sense, **rules, file=file)
-
-
-def _objective(raw: Any, faults: Faults, file: str | None) -> tuple[str, Literal["maximise", "minimise"]]:
-    if isinstance(raw, str) and raw.strip():
-        return raw, "maximise"
-    if isinstance(raw, list):
-        faults.add("an objective in ranks is not supported yet", file=file, rule="objective")
-    elif isinstance(raw, Mapping) and len(raw) == 1 and isinstance(next(iter(raw.values())), str):
-        ((sense, expression),) = raw.items()
-        if sense in ("maximise", "minimise"):
-            return expression, sense
-        faults.add(
-            f"unknown sense '{sense}'",
-            file=file,
-            rule="objective",
-            hint=nearest(str(sense), ("maximise", "minimise")),
-        )
-    else:
-        faults.add("the policy has no objective that can be read", file=file, rule="objective",
-                   hint="Write for instance objective: value - cost, or {minimise: cost}.")  # fmt: skip
-    return "contacts", "maximise"
-
-
-def _rule(
-    section: str, model: type[Rule], number: int, entry: Any, faults: Faults, file: str | None
-) -> Rule | None:
-    """Read one rule; None if it has faults."""
-    label = f"{section}, rule {number}"
-    if not isinstance(entry, Mapping):
-        faults.add("a rule is a mapping with a name", file=file, rule=label)
-        return None
-    if isinstance(entry.get("name"), str):
-        label = entry["name"]
-    entry = {str(k): v for k, v in entry.items()}
-    pending = [k for k in entry if k in NOT_YET[section]]
-    for key in pending:
-        faults.add(f"the key '{key}' is not supported yet", file=file, rule=label)
-        entry.pop(key)
-    try:
-        rule = model.model_validate(entry)
-    except ValidationError as error:
-        for detail in error.errors():
-            _explain(detail, model, label, faults, file)
-        return None
-    if isinstance(rule, Limit):
-        _check_limit(rule, faults, file)
-    return None if pending else rule
-
-
-def _explain(detail: Any, model: type[Rule], label: str, faults: Faults, file: str | None) -> None:
-    key = ".".join(str(part) for part in detail["loc"])
-    kind = detail["type"]
-    if kind == "extra_forbidden":
-        faults.add(f"unknown key '{key}'", file=file, rule=label, hint=nearest(key, model.model_fields))
-    elif kind == "missing":
-        faults.add(f"the key '{key}' is missing", file=file, rule=label)
-    elif kind == "literal_error":
-        faults.add(
-            f"'{key}' takes {detail['ctx']['expected']}, not {detail['input']!r}", file=file, rule=label
-        )
-    else:
-        faults.add(f"'{key}' {detail['msg'].removeprefix('Value error, ')}", file=file, rule=label)
-
-
-def _check_limit(rule: Limit, faults: Faults, file: str | None) -> None:
-    if rule.min is None and rule.max is None:
-        faults.add("a limit needs min or max", file=file, rule=rule.name)
-    if isinstance(rule.min, float) and isinstance(rule.max, float) and rule.min > rule.max:
-        faults.add(f"min {rule.min:g} is above max {rule.max:g}", file=file, rule=rule.name)

@@ -209,9 +209,11 @@ class Scopes:
         return set(texts)
 
     def groups(
-        self, per: list[str], rows: Rows, rule: str
+        self, per: list[str], rows: Rows, rule: str, empty_is_none: bool = False
     ) -> tuple[np.ndarray, list[list[Any]], list[np.ndarray]]:
         """Split things into groups by the values of the ``per`` attributes.
+
+        An empty cell is a fault, or with ``empty_is_none`` belongs to no group.
 
         Returns
         -------
@@ -230,7 +232,7 @@ class Scopes:
             attribute = self.attribute(name, rule)
             if attribute is None:
                 continue
-            values, repeat, flat = self._levels(attribute, rows, index, rule)
+            values, repeat, flat = self._levels(attribute, rows, index, None if empty_is_none else rule)
             index = np.repeat(index, repeat)
             codes = [np.repeat(c, repeat) for c in codes]
             levels.append(values)
@@ -238,12 +240,12 @@ class Scopes:
         return index, levels, codes
 
     def _levels(
-        self, attribute: Attribute, rows: Rows, index: np.ndarray, rule: str
+        self, attribute: Attribute, rows: Rows, index: np.ndarray, rule: str | None
     ) -> tuple[list[Any], np.ndarray, np.ndarray]:
         """Values of one attribute, how many each membership has, and their codes in a row."""
         if attribute.values is None:
             if not self.catalogue.has_dates:
-                self.fault(rule, "a rule per date needs a column date in the actions")
+                self.fault(rule or "", "a rule per date needs a column date in the actions")
             days, flat = np.unique(rows.day[index], return_inverse=True)
             return [int(d) for d in days], np.ones(len(index), np.int64), flat
         entity = rows.codes[attribute.entity][index]
@@ -268,10 +270,10 @@ class Scopes:
         self._report_null(attribute, entity[(repeat == 0) & (entity >= 0)], rule)
         return known, repeat, joined[expand(start[entity], repeat)]
 
-    def _report_null(self, attribute: Attribute, entity: np.ndarray, rule: str) -> None:
-        for code in np.unique(entity)[:5]:
+    def _report_null(self, attribute: Attribute, entity: np.ndarray, rule: str | None) -> None:
+        for code in np.unique(entity)[:5] if rule is not None else ():
             self.fault(
-                rule,
+                str(rule),
                 f"{attribute.entity} {self.catalogue.ids(attribute.entity)[code]} has no {attribute.name}, "
                 "which the rule is per",
                 "Fill the cell, or keep such contacts out of the rule with where.",

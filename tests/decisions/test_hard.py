@@ -15,7 +15,7 @@ def test_an_optimum_is_bounded_closely_and_an_impossible_wish_is_minus_infinity(
     candidates = pd.DataFrame({"customer_id": "ann", "action_id": list("abc"), "value": [3.0, 2.0, 4.0]})
     policy = {"objective": "value", "contact": [{"name": "two", "max": 2}]}
     problem = build_problem(oo.Project.from_frames(policy, actions=actions, candidates=candidates))
-    units = HardUnits(problem, kernels.UnitIndex.of(problem.candidates.customer, problem.units).unit_start)
+    units = HardUnits(problem, kernels.UnitIndex.of(problem.unit, problem.units).unit_start)
 
     value, chosen = units.solve(0, problem.objective, dual.forced(problem))
     assert 7.0 <= value <= 7.0 + 1e-6

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omniopt.decisions import kernels
-from omniopt.rules.contact import UnitRows
+from omniopt.rules.unit_rows import ALWAYS, ANY, NO_CAP, UnitRows
 
 NUMBERS = st.integers(0, 10**9)
 QUICK = settings(max_examples=300, deadline=None, derandomize=True, database=None)
@@ -26,23 +26,33 @@ class Units:
     customer: np.ndarray
     worth: np.ndarray
     forced: np.ndarray
-    rows: list[tuple[int, list[tuple[int, int]]]]  # (cap, [(member, class), …])
+    rows: list[tuple[int, int, int, list[tuple[int, int]]]]  # (lo, cap, trigger, [(member, class), …])
 
     def index(self) -> kernels.UnitIndex:
-        members = [m for _, row in self.rows for m, _ in row]
-        start = np.cumsum([0, *(len(row) for _, row in self.rows)])
-        rows = UnitRows(
-            np.zeros(len(self.rows), np.int64),
-            np.array([cap for cap, _ in self.rows], np.int64),
-            start.astype(np.int64),
-            np.array(members, np.int64),
-            np.array([k for _, row in self.rows for _, k in row], np.int64),
-            ["rule"],
+        lo, cap, trigger, unit, count = (
+            np.array(v, np.int64)
+            for v in (
+                [lo for lo, _, _, _ in self.rows],
+                [cap for _, cap, _, _ in self.rows],
+                [trigger for _, _, trigger, _ in self.rows],
+                [self.customer[row[0][0]] for *_, row in self.rows],
+                [len(row) for *_, row in self.rows],
+            )
         )
+        member, kind = (
+            np.array([pair[i] for *_, row in self.rows for pair in row], np.int64) for i in (0, 1)
+        )
+        rows = UnitRows.of("rule", unit, count, member, kind, lo, cap, trigger)
         return kernels.UnitIndex.of(self.customer, rows)
 
-    def feasible(self, chosen: set[int]) -> bool:
-        return all(len({k for m, k in row if m in chosen}) <= cap for cap, row in self.rows)
+    def feasible(self, chosen: set[int], unit: int) -> bool:
+        mine = [row for row in self.rows if self.customer[row[-1][0][0]] == unit]
+        return all(self._kept(chosen, *row) for row in mine)
+
+    def _kept(self, chosen: set[int], lo: int, cap: int, trigger: int, row: list[tuple[int, int]]) -> bool:
+        count = len({k for m, k in row if m in chosen})
+        counts = trigger == ALWAYS or (trigger == ANY and count > 0) or trigger in chosen
+        return count <= cap and (count >= lo or not counts)
 
     def best(self, unit: int, forced: np.ndarray) -> float:
         """The greatest worth of a set that keeps rows and forced fates, -inf if there is none."""
@@ -54,7 +64,7 @@ class Units:
                 kept = all(
                     (forced[j] != 1 or j in inside) and (forced[j] != -1 or j not in inside) for j in mine
                 )
-                if kept and self.feasible(inside):
+                if kept and self.feasible(inside, unit):
                     found = max(found, float(sum(self.worth[j] for j in chosen)))
         return found
 
@@ -73,23 +83,23 @@ def draw(r: Random, most: int = 7) -> Units:
             members = sorted(r.sample(mine, r.randint(1, len(mine))))
             shared = r.random() < 0.4
             classes = [r.randint(0, 2) if shared else m for m in members]
-            rows.append((r.randint(0, 3), list(zip(members, classes, strict=True))))
+            row = list(zip(members, classes, strict=True))
+            if r.random() < 0.4:
+                trigger = r.choice([ALWAYS, ANY, r.choice(mine)])
+                rows.append((r.randint(1, 2), NO_CAP, trigger, row))
+            else:
+                rows.append((0, r.randint(0, 3), ALWAYS, row))
     return Units(customer, worth, forced, rows)
 
 
 def solve(units: Units, forced: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     at = units.index()
-    return kernels.best_sets(
-        at.unit_start, units.worth, forced, at.start, at.row, at.slot, at.cap, at.guide, at.slots
-    )
+    return kernels.best_sets(at.unit_start, units.worth, forced, *at.rows)
 
 
 def margins(units: Units, forced: np.ndarray, value: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     at, wanted = units.index(), np.ones(len(units.worth), bool)
-    return kernels.margins(
-        at.unit_start, units.worth, forced, value, chosen, wanted,
-        at.start, at.row, at.slot, at.cap, at.guide, at.slots,
-    )  # fmt: skip
+    return kernels.margins(at.unit_start, units.worth, forced, value, chosen, wanted, *at.rows)
 
 
 @QUICK
@@ -103,7 +113,7 @@ def test_best_sets_are_best(number: int) -> None:
         assert value[unit] == pytest.approx(best, abs=1e-9)
         if math.isfinite(best):
             inside = {j for j in np.flatnonzero(chosen) if units.customer[j] == unit}
-            assert units.feasible(inside)
+            assert units.feasible(inside, unit)
             assert sum(units.worth[j] for j in inside) == pytest.approx(best, abs=1e-9)
             assert all((units.forced[j] == 0) or ((units.forced[j] == 1) == bool(chosen[j])) for j in inside)
 
@@ -159,7 +169,8 @@ def test_a_search_that_is_cut_keeps_an_upper_bound(number: int, limit: int) -> N
         assert math.isinf(other) or loss[j] <= value[unit] - other + 1e-9
     for unit in range(len(best)):
         inside = {j for j in np.flatnonzero(chosen) if units.customer[j] == unit}
-        assert units.feasible(inside)
+        asked = any(lo > 0 for lo, _, _, row in units.rows if units.customer[row[0][0]] == unit)
+        assert units.feasible(inside, unit) or (asked and not (exact[unit] and math.isfinite(best[unit])))
 
 
 def test_some_searches_are_cut() -> None:
@@ -174,12 +185,10 @@ def test_some_searches_are_cut() -> None:
 
 def test_empty_unit_rows() -> None:
     none = np.zeros(0, np.int64)
-    rows = UnitRows(none, none, np.zeros(1, np.int64), none, none, [])
+    rows = UnitRows.of("rule", none, none, none, none)
     at = kernels.UnitIndex.of(np.array([0, 0, 1]), rows)
     worth = np.array([2.0, -1.0, 0.5])
-    value, chosen, exact = kernels.best_sets(
-        at.unit_start, worth, np.zeros(3, np.int8), at.start, at.row, at.slot, at.cap, at.guide, at.slots
-    )
+    value, chosen, exact = kernels.best_sets(at.unit_start, worth, np.zeros(3, np.int8), *at.rows)
     assert value.tolist() == [2.0, 0.5]
     assert chosen.tolist() == [True, False, True]
     assert exact.all()

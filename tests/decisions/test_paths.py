@@ -77,13 +77,13 @@ def straight(case: tiny.Case) -> float | None:
     problem = build_problem(case.project())
     model = state_model(problem)
     outcome = exact.solve(
-        model.objective, model.matrix, model.lo, model.hi, model.lower, model.upper, model.n, 0.0, None
+        model.objective, model.matrix, model.lo, model.hi, model.lower, model.upper, model.integer, 0.0, None
     )
     if outcome.values is None:
         return None
     chosen = outcome.values[: model.n] > 0.5
     assert keeps_rules(problem, chosen)
-    return float(problem.objective[chosen].sum())
+    return problem.value(chosen)
 
 
 @pytest.fixture
