@@ -92,6 +92,14 @@ class Catalogue:
         """Translate ids to codes; -1 where an id is missing or unknown."""
         return pd.Index(self.entities[entity][ID_COLUMN[entity]]).get_indexer(pd.Index(ids)).astype(np.int64)
 
+    @property
+    def span(self) -> tuple[int, int]:
+        """First and last day that planned contacts can lie on: the horizon, or what the actions reach."""
+        if self.days:
+            return 1, self.days
+        day = self.actions.day
+        return (int(day.min()), int(day.max())) if len(day) else (1, 1)
+
     def day_text(self, day: int) -> str:
         """Return a day number as an ISO date, or as it is where no horizon is known."""
         return str(day) if self.start is None else str(self.start + np.timedelta64(int(day) - 1, "D"))

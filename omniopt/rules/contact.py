@@ -155,12 +155,9 @@ class ContactRows:
 
     def _first_days(self, rule: Contact) -> list[int]:
         """First days, or periods, of the windows that lie wholly inside the horizon."""
-        known = self.catalogue.actions.day
-        first, last = (
-            (1, self.catalogue.days) if self.catalogue.days else (known.min(initial=1), known.max(initial=1))
-        )
+        first, last = self.catalogue.span
         if rule.days is not None:
-            return list(range(int(first), int(last) - rule.days + 2))
+            return list(range(first, last - rule.days + 2))
         if rule.every is None:
             return [0]
         around = self._period(rule, np.arange(first - 1, last + 2))

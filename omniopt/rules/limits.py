@@ -282,13 +282,9 @@ class LimitRows:
             return []
         past = self._past(limit.measure, limit.where, limit, keys)
         past_over = None if over is None else self._past(over.measure, over.where, limit, keys)
-        known = catalogue.actions.day
-        horizon = (
-            (1, catalogue.days) if catalogue.days else (int(known.min(initial=1)), int(known.max(initial=1)))
-        )
         assert limit.rolling_days is not None
         sides, unknown = rolling_sides(
-            limit.rolling_days, horizon, keys, top, bottom, past, past_over,
+            limit.rolling_days, catalogue.span, keys, top, bottom, past, past_over,
             None if limit.min is None else lo, None if limit.max is None else hi,
             catalogue.actions.day[self.candidates.action],
         )  # fmt: skip

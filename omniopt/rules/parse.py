@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from omniopt.errors import Faults, nearest
-from omniopt.rules.policy import SECTIONS, Contact, Eligibility, Limit, Objective, Policy, Rule
+from omniopt.rules.policy import (
+    SECTIONS,
+    After,
+    Contact,
+    Denominator,
+    Eligibility,
+    Limit,
+    Objective,
+    Policy,
+    Rule,
+)
 
 SENSES = ("maximise", "minimise")
+# Keys that hold a mapping with keys of its own.
+PARTS: dict[str, type[BaseModel]] = {"after": After, "over": Denominator}
 ANYTHING = Objective("contacts", "maximise")  # stands in for an objective that cannot be read
 
 
@@ -120,15 +132,19 @@ def _rule(
         for detail in error.errors():
             _explain(detail, model, label, faults, file)
         return None
-    _check_rule(rule, faults, file)
-    return rule
+    clashes = CHECKS[section](rule)
+    for text in clashes:
+        faults.add(text, file=file, rule=rule.name)
+    return None if clashes else rule
 
 
 def _explain(detail: Any, model: type[Rule], label: str, faults: Faults, file: str | None) -> None:
     key = ".".join(str(part) for part in detail["loc"])
     kind = detail["type"]
     if kind == "extra_forbidden":
-        faults.add(f"unknown key '{key}'", file=file, rule=label, hint=nearest(key, model.model_fields))
+        inner = PARTS.get(key.rpartition(".")[0], model)
+        word = key.rpartition(".")[2]
+        faults.add(f"unknown key '{key}'", file=file, rule=label, hint=nearest(word, inner.model_fields))
     elif kind == "missing":
         faults.add(f"the key '{key}' is missing", file=file, rule=label)
     elif kind == "literal_error":
@@ -137,13 +153,6 @@ def _explain(detail: Any, model: type[Rule], label: str, faults: Faults, file: s
         )
     else:
         faults.add(f"'{key}' {detail['msg'].removeprefix('Value error, ')}", file=file, rule=label)
-
-
-def _check_rule(rule: Rule, faults: Faults, file: str | None) -> None:
-    """What a rule's keys have to be together."""
-    checks = {Limit: _check_limit, Contact: _check_contact, Eligibility: _check_eligibility}
-    for text in checks.get(type(rule), lambda _: [])(rule):  # type: ignore[operator]
-        faults.add(text, file=file, rule=rule.name)
 
 
 def _check_limit(rule: Limit) -> list[str]:
@@ -187,3 +196,12 @@ def _check_eligibility(rule: Eligibility) -> list[str]:
     if rule.drop is None and len(given) < len(trigger):
         return [f"the key '{key}' is missing" for key in trigger if key not in given]
     return []
+
+
+CHECKS: dict[str, Callable[[Any], list[str]]] = {
+    "eligibility": _check_eligibility,
+    "limits": _check_limit,
+    "contact": _check_contact,
+    "conflicts": lambda rule: [],
+    "requires": lambda rule: [],
+}
