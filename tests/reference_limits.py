@@ -43,7 +43,7 @@ class Row:
     numerator: tuple[float, ...]
     ratio: float | None = None
     denominator: tuple[float, ...] = ()
-    history: float = 0.0
+    past: tuple[float, float] = (0.0, 0.0)
     begins: int | None = None
     fixed: float = 0.0
     below: float = 0.0  # what the fixed costs add to the denominator
@@ -70,6 +70,11 @@ class Row:
         if self.ratio is None:
             return [abs(a) for a in self.numerator]
         return [abs(a) + abs(self.ratio * b) for a, b in zip(self.numerator, self.denominator, strict=True)]
+
+    @property
+    def history(self) -> float:
+        """What past contacts add."""
+        return self.past[0] - (self.ratio or 0.0) * self.past[1]
 
     @property
     def per_fixed_cost(self) -> float:
@@ -146,7 +151,7 @@ class Limits(Tables):
             return 1.0
         if name in contact.own:
             return contact.own[name]
-        for entity in ("action", "channel", "offer"):
+        for entity in ("action", "channel", "offer") if name != "value" else ():  # an offer's is per response
             row = self.entities[entity].get(getattr(contact, entity), {})
             if isinstance(row.get(name), int | float):
                 return float(row[name])
@@ -222,19 +227,19 @@ class Limits(Tables):
         )  # fmt: skip
         if rule.get("all_or_nothing") and "min" in bound:
             plain = replace(plain, lo=0.0, need=bound["min"])
-        windows: list[tuple[int | None, float]] = [(None, 0.0)]
+        windows: list[tuple[int | None, tuple[float, float]]] = [(None, (0.0, 0.0))]
         if "rolling_days" in rule:
             windows = list(self._windows(rule["rolling_days"], per, key, "min" in bound, ratio, sums))
-        for begins, history in windows:
+        for begins, past in windows:
             days = None if begins is None else range(begins, begins + rule["rolling_days"])
             top, *bottom = (part.part(key, number, days, self.alive) for part in sums)
-            yield replace(plain, numerator=top, denominator=bottom[0] if bottom else (), history=history,
+            yield replace(plain, numerator=top, denominator=bottom[0] if bottom else (), past=past,
                           begins=begins)  # fmt: skip
 
     def _windows(
         self, width: int, per: Any, key: Any, least: bool, ratio: float | None, sums: list[Sum]
-    ) -> Iterator[tuple[int, float]]:
-        """(first day, what the past adds) of each window that says something of its own.
+    ) -> Iterator[tuple[int, tuple[float, float]]]:
+        """(first day, what the past adds above and below) of each window that says something of its own.
 
         Windows one after the other that hold the same days of candidates differ in their past alone: the
         one with most of it stands for all where there is a maximum, the one with least for a minimum.
@@ -251,19 +256,20 @@ class Limits(Tables):
         for held, run in itertools.groupby(starts, inside):
             if not held and (not least or ratio is not None):
                 continue
-            amounts = {t: self._past_sum(t, width, per, key, ratio, sums) for t in run}
+            pasts = {t: self._past_sums(t, width, per, key, sums) for t in run}
+            amounts = {t: top - (ratio or 0.0) * bottom for t, (top, bottom) in pasts.items()}
             worst = min(amounts.values()) if least else max(amounts.values())
-            yield min(t for t, amount in amounts.items() if amount == worst), worst
+            first = min(t for t, amount in amounts.items() if amount == worst)
+            yield first, pasts[first]
 
-    def _past_sum(
-        self, start: int, width: int, per: Any, key: Any, ratio: float | None, sums: list[Sum]
-    ) -> float:
-        parts = []
-        for part in sums:
+    def _past_sums(self, start: int, width: int, per: Any, key: Any, sums: list[Sum]) -> tuple[float, float]:
+        """What past contacts in a window add above the line and below it."""
+        found = [0.0, 0.0]
+        for place, part in enumerate(sums):
             inside = [h for h in self.history if start <= h.day <= start + width - 1]
             mine = [h for h in inside if self.matches(h, part.where) and key in self.groups(h, per)]
-            parts.append(sum(self.past_amount(h, part.expression) for h in mine))
-        return parts[0] if ratio is None else parts[0] - ratio * parts[1]
+            found[place] = sum(self.past_amount(h, part.expression) for h in mine)
+        return found[0], found[1]
 
     def _sum(self, measure: str, where: Mapping[str, Any], per: Sequence[str], by_channel: bool) -> Sum:
         result = Sum(measure, where, self.fixed_factor(measure))

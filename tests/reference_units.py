@@ -23,7 +23,7 @@ class Window:
     """A stretch of days of one unit and group: what may be chosen in it, what the past has put there.
 
     ``classes`` says as what each candidate inside counts, ``past`` what past contacts count as. Of ``least``
-    one asks only of a window that is ``asked``; with ``or_none`` only if something is chosen in it.
+    one asks only of a window that is ``asked``; with ``or_none`` it may also hold nothing at all.
     """
 
     rule: str
@@ -43,9 +43,7 @@ class Window:
         now, count = self.chosen_and_count(chosen)
         if now and count > self.most:
             return False
-        if not self.asked or (self.or_none and not now):
-            return True
-        return count >= self.least
+        return not self.asked or count >= self.least or (self.or_none and count == 0)
 
 
 class Units(Limits):
