@@ -231,7 +231,7 @@ _ALL = [
     ),
     Statement(
         EACH, "minimum or none",
-        "None is allowed as well. A window with a commitment in it is not empty: it is asked for the minimum.",
+        "None is allowed too. A window with a commitment in it is not empty, and is asked for the minimum.",
         "every such window without past contacts or commitments, and every class o in it",
         "Σ_(i in the window) y_i ≥ min_u y_o",
         ("contact.min_or_none",),
