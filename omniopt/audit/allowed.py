@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from omniopt.audit.history import OUTCOMES, events
 from omniopt.audit.inputs import Inputs, code
-from omniopt.audit.scope import Rows, Unchecked, World, matches
+from omniopt.audit.scope import Rows, Unchecked, World, concat, groups, matches
+
+# By what a contact is the same as one of the past, and the attributes that say so.
+SAME: dict[str, list[str]] = {
+    "offer": ["offer"],
+    "category": ["offer.category"],
+    "channel": ["channel"],
+    "business_unit": ["offer.business_unit"],
+    "all": [],
+}
 
 
 class Permission:
@@ -121,13 +132,71 @@ def ineligible(inputs: Inputs, rows: Rows) -> tuple[list[tuple[str, np.ndarray]]
     dropped, unread = [], []
     for rule in inputs.policy.get("eligibility") or []:
         try:
-            if not isinstance(rule, Mapping) or set(rule) != {"name", "drop"}:
-                raise Unchecked("only name and drop are known to this check")
-            dropped.append((str(rule["name"]), matches(inputs.world, rows, rule["drop"])))
+            if isinstance(rule, Mapping) and set(rule) == {"name", "drop"}:
+                dropped.append((str(rule["name"]), matches(inputs.world, rows, rule["drop"])))
+            elif isinstance(rule, Mapping) and set(rule) == {"name", "after", "drop_same", "for_days"}:
+                dropped.append((str(rule["name"]), _suppressed(inputs, rows, rule)))
+            else:
+                raise Unchecked(
+                    "a rule has name and drop, or name, after, drop_same and for_days; no other is known"
+                )
         except Unchecked as error:
             name = rule.get("name") if isinstance(rule, Mapping) else rule
             unread.append(f"eligibility rule '{name}' could not be checked: {error}")
     return dropped, unread
+
+
+def _suppressed(inputs: Inputs, rows: Rows, rule: Mapping[str, Any]) -> np.ndarray:
+    """Rows that come too soon after what happened to the customer with the same offer, channel, …."""
+    after, same, rest = rule["after"], rule["drop_same"], whole(rule["for_days"], "for_days")
+    if not isinstance(after, Mapping) or set(after) - {"outcome", "times", "within_days"}:
+        raise Unchecked(f"after: {after!r} is not known to this check")
+    named = after.get("outcome")
+    outcomes = [named] if isinstance(named, str) else named
+    if not isinstance(outcomes, list) or not outcomes or set(map(str, outcomes)) - set(OUTCOMES):
+        raise Unchecked(f"outcome: {named!r} is not known to this check")
+    times = whole(after.get("times", 1), "times")
+    within = whole(after["within_days"], "within_days") if "within_days" in after else None
+    if not isinstance(same, str) or same not in SAME:
+        raise Unchecked(f"drop_same: {same!r} is not known to this check")
+    if "date" not in inputs.world.frames["action"]:
+        raise Unchecked("the actions have no dates to count days to")
+    past = events(inputs, outcomes)
+    # One coding of values for contacts and events; what has no value shares it with nothing.
+    index, value, labels = groups(inputs.world, concat([rows, past]), SAME[same])
+    told = np.array([None not in label for label in labels], dtype=bool)
+    index, value = (index[told[value]], value[told[value]]) if len(labels) else (index, value)
+    mine = index < len(rows)
+    event, row = index[~mine] - len(rows), index[mine]
+    dropped = np.zeros(len(rows), dtype=bool)
+    if not len(event) or not len(row):
+        return dropped
+    least = min(int(rows.day.min()), int(past.day.min()))
+    span = max(int(rows.day.max()), int(past.day.max())) - least + 1
+    width = max(len(labels), 1)
+
+    def time(customer: np.ndarray, value: np.ndarray, day: np.ndarray) -> np.ndarray:
+        # Three spans for each customer and value, so that no count of days reaches into the next one's.
+        return (customer * width + value) * (3 * span) + (day - least + span)
+
+    when = np.sort(time(past.customer[event], value[~mine], past.day[event]))
+    since = np.searchsorted(when, when - min(within or span, span), side="right")
+    if within is None:
+        since = np.searchsorted(when, when - when % (3 * span))
+    trigger = when[np.searchsorted(when, when, side="right") - since >= times]
+    now = time(rows.customer[row], value[mine], rows.day[row])
+    hit = np.searchsorted(trigger, now, side="right") > np.searchsorted(
+        trigger, now - min(rest, span), "right"
+    )
+    dropped[row[hit]] = True
+    return dropped
+
+
+def whole(value: Any, name: str, least: int = 1) -> int:
+    """A whole number of the policy."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise Unchecked(f"{name}: {value!r} is not a whole number from {least} on")
+    return value
 
 
 def vetoed(inputs: Inputs, rows: Rows) -> np.ndarray:

@@ -11,19 +11,20 @@ that made the plan (`omniopt.audit.search`).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from omniopt.audit.asked import Demands
+from omniopt.audit.asked import demands as contact_demands
 from omniopt.audit.candidates import Candidates
-from omniopt.audit.contact import Conflict, ContactRule
+from omniopt.audit.contact import ContactRule
 from omniopt.audit.inputs import Inputs
-from omniopt.audit.limits import Limit, Usage
+from omniopt.audit.pairs import Conflict, Requires
+from omniopt.audit.pairs import demands as requires_demands
 from omniopt.audit.parts import split
-from omniopt.audit.rounding import FLOOR
 from omniopt.audit.scope import Rows
 from omniopt.audit.search import WORK_LIMIT, best
-from omniopt.errors import Faults
 
 # Items that are looked at together; bounds memory, never changes a result.
 CHUNK = 200_000
@@ -43,12 +44,31 @@ class Search:
         Parts whose search was cut off and whose relaxation stands in.
     advantage : ndarray of float
         Per asked candidate, by how much its customer's best set loses without it; NaN where not known.
+    impossible : list of int
+        Customers for whom no set of contacts keeps the rules.
     """
 
     total: float
     size: float
     cut: int
     advantage: np.ndarray
+    impossible: list[int]
+
+
+@dataclass
+class Rules:
+    """The rules for each customer or household."""
+
+    contact: list[ContactRule] = field(default_factory=list)
+    conflicts: list[Conflict] = field(default_factory=list)
+    requires: list[Requires] = field(default_factory=list)
+
+    def units(self, customers: int) -> np.ndarray:
+        """The unit of each customer: all that one rule may count together."""
+        for rule in self.contact:
+            if rule.household:
+                return rule.owner[:-1]
+        return np.arange(customers)
 
 
 def search(
@@ -57,11 +77,11 @@ def search(
     worth: np.ndarray,
     locked: np.ndarray,
     asked: np.ndarray,
-    rules: tuple[list[ContactRule], list[Conflict]],
+    rules: Rules,
     past: Rows,
     limit: int = WORK_LIMIT,
 ) -> Search:
-    """The best feasible set of every customer.
+    """The best feasible set of every unit.
 
     Parameters
     ----------
@@ -71,7 +91,7 @@ def search(
         Candidates that are chosen in any case.
     asked : ndarray of int
         Candidates whose advantage is wanted, sorted.
-    rules : lists of ContactRule and Conflict
+    rules : Rules
     past : Rows
         Contacts of the past and commitments that count.
     limit : int
@@ -79,79 +99,58 @@ def search(
     """
     total, size, cut = float(worth[locked].sum()), float(np.abs(worth[locked]).sum()), 0
     advantage = np.where(locked[asked], np.nan, np.maximum(worth[asked], 0.0))
-    for items in _chunks(candidates, np.flatnonzero((worth > 0) | locked)):
-        parts, order, alone, barred = split(inputs, candidates, items, worth, locked[items], rules, past)
+    impossible: list[int] = []
+    unit = rules.units(len(inputs.world.ids["customer"]))[candidates.rows.customer]
+    asking = [rule for rule in rules.contact if rule.asks()]
+    # Where nothing is ever asked for, a contact of negative worth serves no purpose.
+    start = np.arange(len(candidates)) if asking or rules.requires else np.flatnonzero((worth > 0) | locked)
+    for everyone in _chunks(unit, start):
+        fixed = locked[everyone]
+        parts_of = [contact_demands(inputs, candidates, everyone, rule, past, fixed) for rule in asking]
+        parts_of += [
+            requires_demands(inputs, candidates, everyone, rule, past, fixed) for rule in rules.requires
+        ]
+        wanted = Demands.join(parts_of)
+        useful = (worth[everyone] > 0) | fixed
+        useful[wanted.item] = True
+        items = everyone[useful]
+        if not len(items):
+            continue
+        wanted = wanted.among(useful)
+        parts, order, alone, barred = split(
+            inputs, candidates, items, worth, fixed[useful], (rules.contact, rules.conflicts), wanted, past
+        )
         everything = np.arange(len(parts.start) - 1)
         value, exact = best(parts, everything, np.full(len(everything), -1), limit)
-        total += float(worth[items[alone]].sum()) + float(value.sum())
-        size += float(worth[items[alone]].sum()) + float(value.sum())
+        for part in np.flatnonzero(np.isneginf(value)).tolist():
+            impossible.append(int(candidates.rows.customer[items[order[parts.start[part]]]]))
+        value = np.where(np.isneginf(value), 0.0, value)
+        single = np.maximum(worth[items[alone]], 0.0)
+        total += float(single.sum()) + float(value.sum())
+        size += float(single.sum()) + float(np.abs(value).sum())
         cut += int((~exact).sum())
 
         place = np.full(len(items), -1)
         place[order] = np.arange(len(order))
         at = np.searchsorted(items, asked)
-        mine = np.flatnonzero((at < len(items)) & (items[np.minimum(at, len(items) - 1)] == asked))
+        mine = np.flatnonzero((at < len(items)) & (items[np.minimum(at, max(len(items) - 1, 0))] == asked))
         advantage[mine[barred[at[mine]]]] = 0.0
         mine = mine[place[at[mine]] >= 0]
         item = place[at[mine]]
-        part = np.searchsorted(parts.start, item, side="right") - 1
-        without, sure = best(parts, part, item, limit)
-        advantage[mine] = np.where(sure & exact[part], value[part] - without, np.nan)
-    return Search(total, size, cut, advantage)
+        part_of = np.searchsorted(parts.start, item, side="right") - 1
+        without, sure = best(parts, part_of, item, limit)
+        sure &= exact[part_of] & np.isfinite(without)
+        advantage[mine] = np.where(sure, value[part_of] - np.where(sure, without, 0.0), np.nan)
+    return Search(total, size, cut, advantage, impossible)
 
 
-def _chunks(candidates: Candidates, items: np.ndarray) -> Iterator[np.ndarray]:
-    """Items in lots that never part a customer."""
-    customer = candidates.rows.customer[items]
+def _chunks(unit: np.ndarray, items: np.ndarray) -> Iterator[np.ndarray]:
+    """Items in lots that never part a unit, each sorted."""
+    items = items[np.argsort(unit[items], kind="stable")]
+    ordered = unit[items]
     begin = 0
     while begin < len(items):
         end = min(begin + CHUNK, len(items))
-        end = int(np.searchsorted(customer, customer[end - 1], side="right"))
-        yield items[begin:end]
+        end = int(np.searchsorted(ordered, ordered[end - 1], side="right"))
+        yield np.sort(items[begin:end])
         begin = end
-
-
-def priced(
-    objective: np.ndarray, rows: list[tuple[Limit, dict[str, np.ndarray]]], faults: Faults
-) -> tuple[np.ndarray, float, float]:
-    """Each candidate's worth at the prices, the priced bounds, and the size of what was added up.
-
-    Parameters
-    ----------
-    objective : ndarray of float
-        Per candidate, as maximised.
-    rows : list of (Limit, dict)
-        Each limit and the prices of its rows by side.
-    faults : Faults
-        Receives prices of the wrong sign; they count as 0, which leaves the bound valid.
-    """
-    worth, constant, size = objective.copy(), 0.0, 0.0
-    for limit, by_side in rows:
-        for side, prices in by_side.items():
-            low, high = limit.low, limit.high
-            if limit.over is not None:
-                # A ratio's row is measure − ratio × denominator, bounded by 0 on one side.
-                low = np.where(np.isfinite(low) & (side == "min"), 0.0, -np.inf)
-                high = np.where(np.isfinite(high) & (side == "max"), 0.0, np.inf)
-            price = np.nan_to_num(prices)
-            bound = np.where(price > 0, high, low)
-            wrong = (price != 0) & ~np.isfinite(bound)
-            for k in np.flatnonzero(wrong & (np.abs(price) > FLOOR))[:5]:
-                needed = "maximum" if price[k] > 0 else "minimum"
-                faults.add(
-                    f"the price {price[k]:.6g} needs a {needed}, and the row has none", rule=limit.name
-                )
-            price = np.where(wrong, 0.0, price)
-            terms = price * np.where(price != 0, bound, 0.0)
-            constant += float(terms.sum())
-            size += float(np.abs(terms).sum())
-            _subtract(worth, limit.use, price)
-            if limit.over is not None:
-                ratio = limit.low if side == "min" else limit.high
-                _subtract(worth, limit.over, -price * np.where(np.isfinite(ratio), ratio, 0.0))
-    return worth, constant, size
-
-
-def _subtract(worth: np.ndarray, use: Usage, price: np.ndarray) -> None:
-    if np.any(price):
-        worth -= np.bincount(use.index, price[use.code] * use.amount, len(worth))

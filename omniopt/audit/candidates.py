@@ -18,12 +18,10 @@ import numpy as np
 import pandas as pd
 
 from omniopt.audit.allowed import Permission, ineligible, offer_valid, vetoed
+from omniopt.audit.history import DELIVERED, history_rows, outcome, planned
 from omniopt.audit.inputs import Inputs, code
 from omniopt.audit.scope import Rows, Unchecked, World
 
-# What happened says something about delivery only where it is known; a contact merely `sent` does not.
-DELIVERED = ("delivered", "opened", "clicked", "responded", "rejected", "unsubscribed")
-COUNTED = ("sent", *DELIVERED)
 # A customer's own delivery rate counts from this many contacts on, blended with as many at the channel's
 # rate.
 OWN_RATE_FROM = 5
@@ -80,33 +78,6 @@ class Candidates:
         rows = self.rows.take(index)
         rows.channel = self.fallback[index]
         return index, rows
-
-
-def history_rows(inputs: Inputs) -> tuple[Rows, np.ndarray]:
-    """Contacts of the past and commitments, and which of them count (all but those that bounced)."""
-    history, world = inputs.tables.history, inputs.world
-    if history is None or not len(history):
-        nothing = np.empty(0, dtype=np.int64)
-        return Rows(nothing, nothing, nothing, nothing, nothing), np.empty(0, dtype=bool)
-    unknown = np.full(len(history), -1, dtype=np.int64)
-    rows = Rows(
-        code(world.ids["customer"], history["customer_id"]),
-        code(world.ids["offer"], history["offer_id"]) if "offer_id" in history else unknown,
-        code(world.ids["channel"], history["channel"]) if "channel" in history else unknown,
-        code(world.ids["action"], history["action_id"]) if "action_id" in history else unknown,
-        history["date"].to_numpy(dtype=np.int64),
-    )
-    return rows, _planned(history) | _outcome(history).isin(COUNTED).to_numpy()
-
-
-def _planned(history: pd.DataFrame) -> np.ndarray:
-    if "planned" not in history:
-        return np.zeros(len(history), dtype=bool)
-    return history["planned"].fillna(False).to_numpy(dtype=bool)
-
-
-def _outcome(history: pd.DataFrame) -> pd.Series:
-    return history["outcome"] if "outcome" in history else pd.Series([None] * len(history), dtype="str")
 
 
 def build(inputs: Inputs, scores: pd.DataFrame | None) -> Candidates:
@@ -242,8 +213,8 @@ def _delivery(inputs: Inputs, customer: np.ndarray, channel: np.ndarray) -> np.n
     if history is None or not len(history):
         return rate
     rows, _ = history_rows(inputs)
-    outcome = _outcome(history)
-    known = ~_planned(history) & (rows.day < 1) & outcome.isin((*DELIVERED, "bounced")).to_numpy()
+    ended = outcome(history)
+    known = ~planned(history) & (rows.day < 1) & ended.isin((*DELIVERED, "bounced")).to_numpy()
     known &= rows.channel >= 0
     width = len(inputs.world.ids["channel"])
     key, place = np.unique(rows.customer[known] * width + rows.channel[known], return_inverse=True)
@@ -251,7 +222,7 @@ def _delivery(inputs: Inputs, customer: np.ndarray, channel: np.ndarray) -> np.n
         return rate
     total = np.bincount(place, minlength=len(key))
     arrived = np.bincount(
-        place, weights=(outcome[known] != "bounced").to_numpy(dtype=float), minlength=len(key)
+        place, weights=(ended[known] != "bounced").to_numpy(dtype=float), minlength=len(key)
     )
     prior = base[key % width]
     own = np.where(total >= OWN_RATE_FROM, (arrived + OWN_RATE_FROM * prior) / (total + OWN_RATE_FROM), prior)

@@ -9,17 +9,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from omniopt.audit.inputs import Inputs
-from omniopt.audit.limits import Label, Limit
 from omniopt.audit.rounding import GAP, same
 from omniopt.audit.scope import Unchecked, canonical
 from omniopt.errors import Faults
 
 FILE = "certificate.json"
 STATUSES = ("optimal", "within_gap", "stopped_early")
-SHAPES = {"changes": dict, "inputs": dict, "dropped": dict, "rules": list, "horizon": dict, "project": str}
+SHAPES = {
+    "changes": dict,
+    "inputs": dict,
+    "dropped": dict,
+    "rules": list,
+    "horizon": dict,
+    "project": str,
+    "ranks": list,
+}
 
 
 def read(directory: Path, faults: Faults) -> dict[str, Any] | None:
@@ -78,35 +83,41 @@ def count(certificate: Mapping[str, Any], key: str, true: int, faults: Faults) -
         faults.add(f"it says {_short(certificate.get(key))}, there are {true}", file=FILE, column=key)
 
 
-def status(certificate: Mapping[str, Any], sign: float, faults: Faults) -> None:
-    """Bound against objective, the gap's arithmetic, and the word for it.
+def gap(
+    said: Mapping[str, Any], value: str, target: float, sign: float, faults: Faults, rule: str | None = None
+) -> str:
+    """Bound against the value of that name, the gap's arithmetic, and the word for such a gap.
 
     `sign` is 1 where the objective is maximised, −1 where it is minimised.
     """
-    objective, bound, gap, target = (
-        number(certificate, k, faults) for k in ("objective", "bound", "gap", "gap_target")
-    )
+    objective, bound, stated = (number(said, k, faults, rule) for k in (value, "bound", "gap"))
     scale = max(1.0, abs(bound))
     if sign * (objective - bound) > GAP * scale:
         side = "below" if sign > 0 else "above"
         faults.add(
-            f"the bound {bound:.10g} lies {side} the objective {objective:.10g}", file=FILE, column="bound"
+            f"the bound {bound:.10g} lies {side} the {value} {objective:.10g}",
+            file=FILE,
+            column="bound",
+            rule=rule,
         )
     true = abs(bound - objective) / scale
-    if not abs(gap - true) <= 1e-12 + GAP * true:
-        faults.add(f"it says {gap:.6g}; objective and bound give {true:.6g}", file=FILE, column="gap")
-    word = (
-        "optimal" if true <= GAP * 1.001 else "within_gap" if true <= target * (1 + GAP) else "stopped_early"
-    )
-    said = certificate.get("status")
-    if said not in STATUSES:
-        faults.add(f"{_short(said)} is no status of a plan", file=FILE, column="status")
-    elif said != word:
+    if not abs(stated - true) <= 1e-12 + GAP * true:
         faults.add(
-            f"it says {said}, but a gap of {true:.3g} with a target of {target:.3g} is called {word}",
-            file=FILE,
-            column="status",
+            f"it says {stated:.6g}; {value} and bound give {true:.6g}", file=FILE, column="gap", rule=rule
         )
+    if true <= GAP * 1.001:
+        return "optimal"
+    return "within_gap" if true <= target * (1 + GAP) else "stopped_early"
+
+
+def status(said: Mapping[str, Any], word: str, faults: Faults, rule: str | None = None) -> None:
+    """The word for a gap against the right one."""
+    stated = said.get("status")
+    if stated not in STATUSES:
+        faults.add(f"{_short(stated)} is no status of a plan", file=FILE, column="status", rule=rule)
+    elif stated != word:
+        why = f"it says {stated}, but such a gap is called {word}"
+        faults.add(why, file=FILE, column="status", rule=rule)
 
 
 def inputs_match(
@@ -144,13 +155,14 @@ class Ledger:
     ----------
     entries : dict
         By kind, name, group and side (of a ratio limit).
-    prices : dict
-        Price of every row of every limit, by the same key.
+    place : dict
+        Of the entries of limits that bind: where each stands among them.
     """
 
     inputs: Inputs
     entries: dict[tuple[str, str, str, str], dict[str, Any]] = field(default_factory=dict)
     ticked: set[tuple[str, str, str, str]] = field(default_factory=set)
+    place: dict[int, int] = field(default_factory=dict)
 
     @classmethod
     def read(cls, inputs: Inputs, certificate: Mapping[str, Any], faults: Faults) -> Ledger:
@@ -159,18 +171,16 @@ class Ledger:
         if not isinstance(rules, list):
             faults.add("it holds no list of rules", file=FILE, column="rules")
             return ledger
-        ratios = {
+        sided = {
             str(r.get("name"))
             for r in inputs.policy.get("limits") or []
-            if isinstance(r, dict) and "over" in r
+            if isinstance(r, dict) and ("over" in r or "rolling_days" in r or r.get("all_or_nothing"))
         }
         for entry in rules:
             if not isinstance(entry, dict) or not isinstance(entry.get("group") or {}, dict):
                 faults.add("an entry is no mapping", file=FILE, column="rules")
                 continue
-            side = (
-                "" if str(entry.get("name")) not in ratios else "min" if entry.get("max") is None else "max"
-            )
+            side = "" if str(entry.get("name")) not in sided else "min" if entry.get("max") is None else "max"
             key = (
                 str(entry.get("kind")),
                 str(entry.get("name")),
@@ -180,13 +190,15 @@ class Ledger:
             if key in ledger.entries:
                 faults.add(f"two entries for {key[2] or 'one row'}", file=FILE, rule=key[1])
             ledger.entries[key] = entry
+            if entry.get("kind") == "limit" and not entry.get("report_only"):
+                ledger.place[id(entry)] = len(ledger.place)
         return ledger
 
     def _group(self, group: Mapping[str, Any]) -> str:
         """A group in one spelling, whatever the order and types in the file."""
         parts = []
         for name, value in group.items():
-            if name.rpartition(".")[2] in ("date", "valid_from", "valid_to") and value is not None:
+            if name.rpartition(".")[2] in ("date", "valid_from", "valid_to", "from") and value is not None:
                 try:
                     value = self.inputs.world.day(value)
                 except Unchecked:
@@ -230,97 +242,3 @@ def agree(
     words = "nothing" if true is None else f"{true:.10g}"
     message = f"{key} is {words}{where}, the certificate says {_short(said)}"
     faults.add(message, file=FILE, rule=str(entry.get("name")))
-
-
-def check_limit(ledger: Ledger, limit: Limit, chosen: np.ndarray, faults: Faults) -> dict[str, np.ndarray]:
-    """Every row of a limit: kept, and truly reported.
-
-    Returns
-    -------
-    dict of str to ndarray
-        The prices of its rows, by side for a ratio limit (``min``, ``max``), else under ``""``.
-    """
-    used, size = limit.totals(chosen)
-    rows = len(limit.labels)
-    if limit.over is None:
-        prices = {"": np.zeros(rows)}
-        for k in range(rows):
-            _check_row(ledger, limit, k, float(used[k]), float(size[k]), prices[""], faults)
-        return prices
-    over, over_size = limit.over_totals(chosen)
-    prices = {}
-    for side, bound, sign in (("min", limit.low, 1.0), ("max", limit.high, -1.0)):
-        if not np.isfinite(bound).any():
-            continue
-        prices[side] = np.zeros(rows)
-        for k in range(rows):
-            totals = (float(used[k]), float(over[k]), float(size[k] + abs(bound[k]) * over_size[k]))
-            _check_ratio(ledger, limit, k, side, sign, float(bound[k]), totals, prices[side], faults)
-    return prices
-
-
-def _group_of(limit: Limit, label: Label) -> dict[str, Any]:
-    return dict(zip(limit.per, label, strict=True))
-
-
-def _say(limit: Limit, label: Label, ledger: Ledger) -> str:
-    parts = []
-    for name, value in zip(limit.per, label, strict=True):
-        if name.rpartition(".")[2] == "date" and value is not None:
-            value = ledger.inputs.world.date(int(value))
-        parts.append(f"{name} {value}")
-    return f" for {', '.join(parts)}" if parts else ""
-
-
-def _check_row(
-    ledger: Ledger, limit: Limit, k: int, used: float, size: float, prices: np.ndarray, faults: Faults
-) -> None:
-    low, high, label = float(limit.low[k]), float(limit.high[k]), limit.labels[k]
-    where = _say(limit, label, ledger)
-    if used > high and not same(used, high, size):
-        faults.add(f"broken{where}: {used:.10g} is used, at most {high:.10g} is allowed", rule=limit.name)
-    if used < low and not same(used, low, size):
-        faults.add(f"broken{where}: {used:.10g} is reached, at least {low:.10g} is required", rule=limit.name)
-    entry = ledger.find("limit", limit.name, faults, _group_of(limit, label))
-    if entry is None:
-        return
-    for key, true in (("min", low), ("max", high), ("used", used), ("slack", min(high - used, used - low))):
-        agree(entry, key, true, size, faults, where)
-    _nothing_missed(entry, faults)
-    prices[k] = number(entry, "price", faults, limit.name)
-
-
-def _check_ratio(
-    ledger: Ledger, limit: Limit, k: int, side: str, sign: float, bound: float,
-    totals: tuple[float, float, float], prices: np.ndarray, faults: Faults,
-) -> None:  # fmt: skip
-    used, over, size = totals
-    label = limit.labels[k]
-    where = _say(limit, label, ledger)
-    slack = sign * (used - bound * over)
-    ratio = used / over if over else None
-    if slack < 0 and not same(slack, 0.0, size):
-        words = "nothing" if ratio is None else f"{ratio:.10g}"
-        faults.add(f"broken{where}: the ratio is {words}, its {side} is {bound:.10g}", rule=limit.name)
-    entry = ledger.find("limit", limit.name, faults, _group_of(limit, label), side)
-    if entry is None:
-        return
-    agree(entry, side, bound, 0.0, faults, where)
-    agree(entry, "used", ratio, 0.0, faults, where)
-    agree(entry, "slack", slack, size, faults, where)
-    if bool(entry.get("vacuous", False)) != (ratio is None):
-        words = "its denominator is zero" if ratio is None else "its denominator is not zero"
-        faults.add(f"vacuous{where}: {words}, the certificate says otherwise", file=FILE, rule=limit.name)
-    _nothing_missed(entry, faults)
-    prices[k] = number(entry, "price", faults, limit.name)
-
-
-def _nothing_missed(entry: Mapping[str, Any], faults: Faults) -> None:
-    """No rule checked here may be missed at a penalty."""
-    for key in ("missed_by", "penalty_paid"):
-        if entry.get(key, 0.0) != 0:
-            faults.add(
-                f"{key} is {_short(entry[key])}, but the rule has no penalty",
-                file=FILE,
-                rule=str(entry.get("name")),
-            )

@@ -1,7 +1,7 @@
-"""Rules for each customer: contact caps in moving windows, and conflicts between contacts.
+"""Contact rules: at most, or at least, so many contacts of a customer or a household in every window.
 
-Both are asked twice with the same code: of the plan (is a rule broken?) and of the candidates that a
-customer's best set might hold (what may stand together?).
+The rules are asked twice with the same code: of the plan (is a rule broken?) and of the candidates that a
+unit's best set might hold (what may stand together, what is asked for?).
 """
 
 from __future__ import annotations
@@ -11,149 +11,211 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from omniopt.audit.allowed import whole
 from omniopt.audit.candidates import Candidates
-from omniopt.audit.inputs import Inputs
+from omniopt.audit.inputs import Inputs, code
 from omniopt.audit.rounding import CAP
-from omniopt.audit.scope import Rows, Unchecked, concat, groups, matches
-from omniopt.errors import Faults
+from omniopt.audit.scope import Rows, Unchecked, World, attribute, canonical, concat, groups, matches
 
-CONTACT_KEYS = {"name", "where", "per", "max", "days", "history", "count", "unit"}
-CONFLICT_KEYS = {"name", "first", "then", "days", "either_order"}
+KEYS = {
+    "name", "where", "per", "max", "min", "min_or_none", "days", "every", "history", "count", "unit",
+}  # fmt: skip
+# Before and after every day there is.
+EVER = 10**6
 
 
 @dataclass
 class ContactRule:
-    """At most ``cap[customer]`` contacts in every window of ``days`` days (None: the whole horizon)."""
+    """At most ``cap`` and at least ``least`` things counted in every window.
+
+    Attributes
+    ----------
+    owner : ndarray of int
+        The unit of each customer: itself, or its household.
+    cap, least : ndarray of float
+        Per unit; infinite and 0 where nothing is asked, NaN where it should be said and is not.
+    or_none : bool
+        Nothing at all will do as well as the minimum.
+    days : int or None
+        Length of the moving windows.
+    every : str or None
+        ``week`` or ``month``; without either, the one window is the whole horizon.
+    history : bool
+        Past contacts and commitments count.
+    count : str
+        ``offers``, ``occasions``, or the attribute whose distinct values count.
+    """
 
     name: str
     where: Mapping[str, Any] | None
     per: list[str]
+    owner: np.ndarray
+    household: bool
     cap: np.ndarray
+    least: np.ndarray
+    or_none: bool
     days: int | None
+    every: str | None
     history: bool
-    occasions: bool
+    count: str
+
+    def asks(self) -> bool:
+        """Whether anything is asked for."""
+        return bool((np.nan_to_num(self.least, nan=1.0) > 0).any())
 
 
-@dataclass
-class Conflict:
-    """Not both of ``first`` and, within less than ``days`` days, ``then``."""
-
-    name: str
-    first: Mapping[str, Any]
-    then: Mapping[str, Any]
-    days: int
-    either_order: bool
+def households(inputs: Inputs) -> np.ndarray:
+    """The household of each customer as a number; a customer no table describes is one of its own."""
+    column = inputs.world.frames["customer"].get("household_id")
+    if column is None or inputs.tables.customers is None:
+        raise Unchecked("the customers have no household_id")
+    known = np.zeros(len(column), dtype=bool)
+    known[code(inputs.world.ids["customer"], inputs.tables.customers["customer_id"])] = True
+    names = np.array([canonical(value) for value in column], dtype=object)
+    empty = np.array([name is None or not name.strip() for name in names], dtype=bool)
+    if (known & empty).any():
+        raise Unchecked("a customer has no household_id")
+    labels = np.where(empty, [f"\0{k}" for k in range(len(names))], names)
+    return pd.factorize(labels, sort=True)[0].astype(np.int64)
 
 
 def read_contact(inputs: Inputs, rule: Mapping[str, Any]) -> ContactRule:
     """A contact rule of the policy; Unchecked if it says anything this check cannot read."""
-    strange = sorted(set(rule) - CONTACT_KEYS)
+    strange = sorted(set(rule) - KEYS)
     if strange:
         raise Unchecked(f"contact rules with {', '.join(map(repr, strange))} are not known to this check")
-    if rule.get("unit", "customer") != "customer" or rule.get("count", "offers") not in (
-        "offers",
-        "occasions",
-    ):
-        raise Unchecked(f"unit {rule.get('unit')!r}, count {rule.get('count')!r} are not known to this check")
-    world, cap, days = inputs.world, rule.get("max"), rule.get("days")
+    world, unit, count = inputs.world, rule.get("unit", "customer"), rule.get("count", "offers")
+    if unit not in ("customer", "household"):
+        raise Unchecked(f"unit: {unit!r} is not known to this check")
+    if not isinstance(count, str):
+        raise Unchecked(f"count: {count!r} is not known to this check")
+    if "max" not in rule and "min" not in rule:
+        raise Unchecked("the rule has neither max nor min")
+    for key in ("min_or_none", "history"):
+        if not isinstance(rule.get(key, False), bool):
+            raise Unchecked(f"{key}: {rule[key]!r} is neither true nor false")
+    or_none = rule.get("min_or_none", False)
+    if or_none and "min" not in rule:
+        raise Unchecked("min_or_none needs a min")
+    days, every = rule.get("days"), rule.get("every")
+    if days is not None:
+        days = whole(days, "days")
+    if every is not None:
+        if every not in ("week", "month") or days is not None:
+            raise Unchecked(f"every: {every!r} is not known to this check, or not beside days")
+        world.period(np.zeros(1, dtype=np.int64), every)
     size = len(world.ids["customer"])
-    if isinstance(cap, Mapping) and set(cap) == {"column"} and str(cap["column"]).startswith("customer."):
-        column = str(cap["column"]).partition(".")[2]
-        if column not in world.frames["customer"]:
-            raise Unchecked(f"no table has the attribute '{cap['column']}'")
-        caps = world.frames["customer"][column].to_numpy(dtype=float, na_value=np.nan)
-    elif isinstance(cap, int | float) and not isinstance(cap, bool):
-        caps = np.full(size, float(cap))
-    else:
-        raise Unchecked(f"max: {cap!r} is not known to this check")
-    if days is not None and (not isinstance(days, int) or isinstance(days, bool) or days < 1):
-        raise Unchecked(f"days: {days!r} is not a number of days")
+    owner = households(inputs) if unit == "household" else np.arange(size)
     per = [rule["per"]] if isinstance(rule.get("per"), str) else list(rule.get("per") or [])
     return ContactRule(
-        str(rule.get("name")),
-        rule.get("where"),
-        per,
-        caps,
-        days,
-        history=days is not None and rule.get("history", True) is not False,
-        occasions=rule.get("count") == "occasions",
+        str(rule.get("name")), rule.get("where"), per, np.append(owner, -1), unit == "household",
+        _bound(inputs, rule.get("max"), owner, np.inf, "max"),
+        _bound(inputs, rule.get("min"), owner, 0.0, "min"),
+        or_none, days, every, (days or every) is not None and rule.get("history", True), count,
+    )  # fmt: skip
+
+
+def _bound(inputs: Inputs, bound: Any, owner: np.ndarray, none: float, side: str) -> np.ndarray:
+    """The bound of every unit; members of a unit must agree."""
+    units = int(owner.max(initial=-1)) + 1
+    if bound is None:
+        return np.full(units, none)
+    if isinstance(bound, int | float) and not isinstance(bound, bool):
+        return np.full(units, float(bound))
+    named = str(bound["column"]) if isinstance(bound, Mapping) and set(bound) == {"column"} else ""
+    if not named.startswith("customer."):
+        raise Unchecked(f"{side}: {bound!r} is not known to this check")
+    column = inputs.world.frames["customer"].get(named.partition(".")[2])
+    if column is None or not pd.api.types.is_numeric_dtype(column):
+        raise Unchecked(f"no table has the numbers '{named}'")
+    numbers = column.to_numpy(dtype=float, na_value=np.nan)
+    known = np.arange(len(numbers))
+    if inputs.tables.customers is not None:
+        known = code(inputs.world.ids["customer"], inputs.tables.customers["customer_id"])
+    result = np.full(units, np.nan)
+    result[owner[known]] = numbers[known]
+    agree = (result[owner[known]] == numbers[known]) | (
+        np.isnan(result[owner[known]]) & np.isnan(numbers[known])
     )
-
-
-def read_conflict(rule: Mapping[str, Any]) -> Conflict:
-    """A conflict of the policy; Unchecked if it says anything this check cannot read."""
-    strange = sorted(set(rule) - CONFLICT_KEYS)
-    if strange:
-        raise Unchecked(f"conflicts with {', '.join(map(repr, strange))} are not known to this check")
-    days = rule.get("days")
-    if not isinstance(days, int) or isinstance(days, bool) or days < 1:
-        raise Unchecked(f"days: {days!r} is not a number of days")
-    if "first" not in rule or "then" not in rule:
-        raise Unchecked("a conflict needs first and then")
-    either = rule.get("either_order", False) is True
-    return Conflict(str(rule.get("name")), rule["first"], rule["then"], days, either)
+    if not agree.all():
+        raise Unchecked(f"the members of a household have different '{named}'")
+    return result
 
 
 @dataclass
 class Tokens:
-    """What a contact rule counts, one line per thing counted, sorted by `key` and `day`.
+    """What a contact rule counts, one line per thing counted on a day, sorted by `key`, `day` and `kind`.
 
     Attributes
     ----------
-    key : ndarray of int
-        Customer and group.
-    day, customer : ndarray of int
+    key, owner : ndarray of int
+        Unit and group, and the unit alone.
+    day : ndarray of int
+    kind : ndarray of int
+        Things of one kind count once in a window.
     base : ndarray of bool
         It counts whatever is chosen: history, or a locked contact.
-    item : ndarray of bool
-        At least one item stands behind it.
+    locked, item : ndarray of bool
+        A locked contact, or any item, stands behind it.
     item_of, token_of : ndarray of int
         Which item is (also) which token; a token of history has no item, an occasion may have several.
+    labels : int
+        Groups of each unit; ``key`` is ``owner * labels + group``.
+    once : bool
+        A kind lies on one day only, so that tokens need not be told apart by kind.
     """
 
     key: np.ndarray
+    owner: np.ndarray
     day: np.ndarray
-    customer: np.ndarray
+    kind: np.ndarray
     base: np.ndarray
+    locked: np.ndarray
     item: np.ndarray
     item_of: np.ndarray
     token_of: np.ndarray
+    labels: int
+    once: bool
 
 
 @dataclass
 class Windows:
-    """Windows that matter: tokens ``low`` to ``high`` (exclusive), how many are base, and the cap."""
+    """Windows that matter: tokens ``low`` to ``high`` (exclusive), how many kinds are base, and the bound."""
 
     low: np.ndarray
     high: np.ndarray
     base: np.ndarray
+    number: np.ndarray
     cap: np.ndarray
-    customer: np.ndarray
+    owner: np.ndarray
     day: np.ndarray
 
 
-def _events(
-    inputs: Inputs, candidates: Candidates, items: np.ndarray, where: Any, past: Rows | None
-) -> tuple[Rows, np.ndarray, np.ndarray]:
-    """Rows in scope, the item each is a leg of (-1 for history), the channel that tells occasions apart."""
+def events(
+    inputs: Inputs,
+    candidates: Candidates,
+    items: np.ndarray,
+    where: Any,
+    past: Rows | None,
+    owner: np.ndarray | None = None,
+) -> tuple[Rows, np.ndarray, Rows]:
+    """Rows in scope, the item each is a leg of (-1 for history), and the rows on the items' own channels."""
     chosen = candidates.rows.take(items)
     second, rows = candidates.take(items).second_leg()
-    parts, item, channel = (
-        [chosen, rows],
-        [np.arange(len(items)), second],
-        [chosen.channel, chosen.channel[second]],
-    )
+    parts, own, item = [chosen, rows], [chosen, chosen.take(second)], [np.arange(len(items)), second]
     if past is not None:
-        near = np.zeros(len(inputs.world.ids["customer"]) + 1, dtype=bool)
-        near[chosen.customer] = True
-        past = past.take(near[past.customer])
+        of = np.arange(len(inputs.world.ids["customer"]) + 1) if owner is None else owner
+        near = np.zeros(len(of) + 1, dtype=bool)
+        near[of[chosen.customer]] = True
+        past = past.take(near[of[past.customer]] & (past.customer >= 0))
         parts.append(past)
+        own.append(past)
         item.append(np.full(len(past), -1))
-        channel.append(past.channel)
     everything = concat(parts)
     mask = matches(inputs.world, everything, where)
-    return everything.take(mask), np.concatenate(item)[mask], np.concatenate(channel)[mask]
+    return everything.take(mask), np.concatenate(item)[mask], concat(own).take(mask)
 
 
 def tokens(
@@ -164,7 +226,7 @@ def tokens(
     past: Rows,
     fixed: np.ndarray | None = None,
 ) -> Tokens:
-    """What the rule counts among some candidates and in history.
+    """What the rule counts among some candidates and in the history of their units.
 
     Parameters
     ----------
@@ -175,110 +237,132 @@ def tokens(
     fixed : ndarray of bool, optional
         Items that are chosen in any case.
     """
-    rows, item, channel = _events(inputs, candidates, items, rule.where, past if rule.history else None)
-    index, code, labels = groups(inputs.world, rows, rule.per)
-    item, channel, day = item[index], channel[index], rows.day[index]
-    key = rows.customer[index] * max(len(labels), 1) + code
+    rows, item, own = events(
+        inputs, candidates, items, rule.where, past if rule.history else None, rule.owner
+    )
+    index, group, labels = groups(inputs.world, rows, rule.per)
+    kind = _kinds(inputs.world, own, item, rule.count)[index]
+    item, day, owner = item[index], rows.day[index], rule.owner[rows.customer[index]]
+    width = max(len(labels), 1)
+    key = owner * width + group
     # Both legs of a contact may match: it is still one contact.
     stem = np.where(item >= 0, item, len(items) + np.arange(len(item)))
     _, once = np.unique(key * (len(items) + len(item)) + stem, return_index=True)
-    key, day, item, channel, customer = (
-        key[once],
-        day[once],
-        item[once],
-        channel[once],
-        rows.customer[index][once],
-    )
-    order = np.lexsort((channel, day, key)) if rule.occasions else np.lexsort((item, day, key))
-    key, day, item, channel, customer = (a[order] for a in (key, day, item, channel, customer))
+    once = once[kind[once] >= 0]
+    key, day, item, kind, owner = key[once], day[once], item[once], kind[once], owner[once]
+    order = np.lexsort((item, kind, day, key))
+    key, day, item, kind, owner = (a[order] for a in (key, day, item, kind, owner))
     new = np.ones(len(key), dtype=bool)
-    if rule.occasions and len(key):
-        new[1:] = (key[1:] != key[:-1]) | (day[1:] != day[:-1]) | (channel[1:] != channel[:-1])
+    if rule.count != "offers" and len(key):
+        new[1:] = (key[1:] != key[:-1]) | (day[1:] != day[:-1]) | (kind[1:] != kind[:-1])
     token = np.cumsum(new) - 1
     size = int(new.sum())
     locked = np.append(np.zeros(len(items), dtype=bool) if fixed is None else fixed, False)[item]
     base, free = (item < 0) | locked, (item >= 0) & ~locked
-    any_base, any_item = np.zeros(size, dtype=bool), np.zeros(size, dtype=bool)
-    any_base[token[base]] = True
-    any_item[token[item >= 0]] = True
-    return Tokens(key[new], day[new], customer[new], any_base, any_item, item[free], token[free])
+    flags = np.zeros((3, size), dtype=bool)
+    for flag, which in zip(flags, (base, locked, item >= 0), strict=True):
+        flag[token[which]] = True
+    return Tokens(
+        key[new], owner[new], day[new], kind[new], flags[0], flags[1], flags[2], item[free], token[free],
+        width, rule.count in ("offers", "occasions"),
+    )  # fmt: skip
 
 
-def windows(counted: Tokens, rule: ContactRule) -> Windows:
-    """Every window that can bind: it begins with a contact, holds an item, and lies in no wider one."""
+def _kinds(world: World, own: Rows, item: np.ndarray, count: str) -> np.ndarray:
+    """What tells things counted apart, for each row; -1 for a past contact that has no value of it."""
+    if count == "offers":
+        return np.arange(len(own))
+    if count == "occasions":
+        # Tokens of different days are different ones already.
+        return np.where(own.channel >= 0, own.channel, len(world.ids["channel"]))
+    values, position, separator = attribute(world, own, count)
+    if separator:
+        raise Unchecked(f"'{count}' holds several values in a cell and cannot be counted")
+    # Values that are one text are one value.
+    names = [canonical(value) for value in values]
+    number = {name: k for k, name in enumerate(dict.fromkeys(n for n in names if n is not None))}
+    codes = np.array([*(-1 if name is None else number[name] for name in names), -1], dtype=np.int64)
+    kind = codes[position]
+    if (kind[item >= 0] < 0).any():
+        raise Unchecked(f"a candidate has no '{count}' that could be counted")
+    return kind
+
+
+def expand(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Every number from `low` to `high` (exclusive) of each range, and the range it is of."""
+    count = high - low
+    of = np.repeat(np.arange(len(low)), count)
+    return np.repeat(low - (np.cumsum(count) - count), count) + np.arange(int(count.sum())), of
+
+
+def items_of(told: Tokens, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The items behind tokens, and for each of them which entry of `at` it stands behind."""
+    order = np.argsort(told.token_of, kind="stable")
+    begin = np.searchsorted(told.token_of[order], np.arange(len(told.key) + 1))
+    pick, which = expand(begin[at], begin[at + 1])
+    return told.item_of[order[pick]], which
+
+
+def kinds_in(told: Tokens, low: np.ndarray, high: np.ndarray, which: np.ndarray | None = None) -> np.ndarray:
+    """How many different kinds of tokens (of `which`) windows hold."""
+    if told.once:
+        flag = np.ones(len(told.key), dtype=np.int64) if which is None else which.astype(np.int64)
+        before = np.append(0, np.cumsum(flag))
+        return before[high] - before[low]
+    at, of = expand(low, high)
+    if which is not None:
+        at, of = at[which[at]], of[which[at]]
+    width = int(told.kind.max(initial=0)) + 1
+    return np.bincount(np.unique(of * width + told.kind[at]) // width, minlength=len(low))
+
+
+def windows(inputs: Inputs, counted: Tokens, rule: ContactRule) -> Windows:
+    """Every window that a maximum speaks of: it holds an item, and lies in no wider one."""
     size = len(counted.key)
     if not size:
         nothing = np.empty(0, dtype=np.int64)
-        return Windows(nothing, nothing, nothing, nothing.astype(float), nothing, nothing)
+        return Windows(nothing, nothing, nothing, nothing, nothing.astype(float), nothing, nothing)
     first_day = int(counted.day.min())
     span = int(counted.day.max()) - first_day + 1
-    length = span if rule.days is None else min(rule.days, span)
-    time = counted.key * (2 * span) + (counted.day - first_day)
-    low = np.flatnonzero(np.append(True, time[1:] != time[:-1]))
-    high = np.searchsorted(time, time[low] + length - 1, side="right")
-    # A later beginning that reaches no further sees a part of what the earlier one sees.
-    wider = np.append(True, high[1:] != high[:-1])
-    low, high = low[wider], high[wider]
-    bases, items = (np.append(0, np.cumsum(flag)) for flag in (counted.base, counted.item))
+    if rule.every is not None:
+        period = inputs.world.period(counted.day, rule.every)
+        new = (counted.key[1:] != counted.key[:-1]) | (period[1:] != period[:-1])
+        low = np.flatnonzero(np.append(True, new))
+        high = np.append(low[1:], size)
+    else:
+        length = span if rule.days is None else min(rule.days, span)
+        time = counted.key * (2 * span) + (counted.day - first_day)
+        low = np.flatnonzero(np.append(True, time[1:] != time[:-1]))
+        high = np.searchsorted(time, time[low] + length - 1, side="right")
+        # A later beginning that reaches no further sees a part of what the earlier one sees.
+        wider = np.append(True, high[1:] != high[:-1])
+        low, high = low[wider], high[wider]
+    items = np.append(0, np.cumsum(counted.item))
     holds = items[high] > items[low]
     low, high = low[holds], high[holds]
-    customer = counted.customer[low]
-    return Windows(low, high, bases[high] - bases[low], rule.cap[customer], customer, counted.day[low])
+    owner = counted.owner[low]
+    return Windows(
+        low, high, kinds_in(counted, low, high, counted.base), kinds_in(counted, low, high), rule.cap[owner],
+        owner, counted.day[low],
+    )  # fmt: skip
 
 
-def pairs(
-    inputs: Inputs, candidates: Candidates, items: np.ndarray, rule: Conflict, past: Rows
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pairs of items that exclude each other, and items that history excludes.
-
-    Returns
-    -------
-    one, other : ndarray of int
-        Positions in `items`; a pair may occur more than once.
-    barred : ndarray of int
-        Positions in `items`.
-    """
-    ones, others, barred = [], [], []
-    first, first_item, _ = _events(inputs, candidates, items, rule.first, past)
-    then, then_item, _ = _events(inputs, candidates, items, rule.then, past)
-    back = rule.days - 1 if rule.either_order else 0
-    left, right = _within(first, then, back, rule.days - 1)
-    i, j = first_item[left], then_item[right]
-    distinct = i != j
-    both = (i >= 0) & (j >= 0) & distinct
-    ones.append(i[both])
-    others.append(j[both])
-    barred.append(j[(i < 0) & (j >= 0)])
-    if rule.either_order:
-        barred.append(i[(j < 0) & (i >= 0)])
-    return np.concatenate(ones), np.concatenate(others), np.unique(np.concatenate(barred))
-
-
-def _within(first: Rows, then: Rows, back: int, ahead: int) -> tuple[np.ndarray, np.ndarray]:
-    """All pairs of one customer with −back ≤ day of then − day of first ≤ ahead."""
-    if not len(first) or not len(then):
-        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
-    base = min(int(first.day.min()), int(then.day.min()))
-    span = max(int(first.day.max()), int(then.day.max())) - base + 1
-    back, ahead = min(back, span), min(ahead, span)
-    order = np.lexsort((then.day, then.customer))
-    # Three spans per customer, so that no window reaches into the next customer's days.
-    time = then.customer[order] * (3 * span) + (then.day[order] - base + span)
-    middle = first.customer * (3 * span) + (first.day - base + span)
-    low, high = np.searchsorted(time, middle - back), np.searchsorted(time, middle + ahead, side="right")
-    count = high - low
-    left = np.repeat(np.arange(len(first)), count)
-    begin = np.repeat(low - np.append(0, np.cumsum(count)[:-1]), count)
-    return left, order[begin + np.arange(int(count.sum()))]
+def spans(world: World, rule: ContactRule) -> tuple[np.ndarray, np.ndarray]:
+    """First and last day of the windows that a minimum speaks of: those wholly inside the horizon."""
+    first, last = world.inside()
+    if rule.days is not None:
+        begin = np.arange(first, last - rule.days + 2)
+        return begin, begin + rule.days - 1
+    if rule.every is None:
+        return np.array([-EVER]), np.array([EVER])
+    day = np.arange(first - 1, last + 2)
+    period = world.period(day, rule.every)
+    begin = day[np.flatnonzero(period[1:] != period[:-1]) + 1]
+    return begin[:-1], begin[1:] - 1
 
 
 def reached(
-    inputs: Inputs,
-    candidates: Candidates,
-    chosen: np.ndarray,
-    rule: ContactRule,
-    past: Rows,
-    faults: Faults,
+    inputs: Inputs, candidates: Candidates, chosen: np.ndarray, rule: ContactRule, past: Rows, faults: Any
 ) -> dict[str, float]:
     """Each window with a chosen contact against the cap; one over it is a fault.
 
@@ -291,47 +375,38 @@ def reached(
     -------
     dict
         ``used``: the largest count in a window with a chosen contact; ``slack``: the least room in one, not
-        said where there is none; ``at_cap``: how many customers have no room left in one.
+        said where there is none; ``at_cap``: how many units have no room left in one.
     """
     told = tokens(inputs, candidates, np.flatnonzero(chosen), rule, past)
-    seen = windows(told, rule)
-    number = seen.high - seen.low
-    over = np.flatnonzero(number > seen.cap + CAP)
+    seen = windows(inputs, told, rule)
+    over = np.flatnonzero(seen.number > seen.cap + CAP)
     for w in over[:5]:
-        who, when = inputs.world.ids["customer"][seen.customer[w]], inputs.world.date(int(seen.day[w]))
-        span = "in the horizon" if rule.days is None else f"in {rule.days} days from {when}"
-        what = "occasions" if rule.occasions else "contacts"
-        message = f"broken: customer {who} has {number[w]} {what} {span}, at most {seen.cap[w]:g}"
+        who, when = name_of(inputs, rule, int(seen.owner[w])), inputs.world.date(int(seen.day[w]))
+        span = "in the horizon"
+        if rule.days is not None:
+            span = f"in {rule.days} days from {when}"
+        elif rule.every is not None:
+            span = f"in the {rule.every} of {when}"
+        message = f"broken: {who} has {seen.number[w]} {things(rule)} {span}, at most {seen.cap[w]:g}"
         faults.add(message, rule=rule.name)
     if len(over) > 5:
         faults.add(f"broken in {len(over) - 5} more windows", rule=rule.name)
-    room = np.floor(seen.cap + CAP) - number
-    state = {"used": float(number.max(initial=0)), "at_cap": float(len(np.unique(seen.customer[room <= 0])))}
+    room = np.floor(seen.cap + CAP) - seen.number
+    state = {
+        "used": float(seen.number.max(initial=0)),
+        "at_cap": float(len(np.unique(seen.owner[room <= 0]))),
+    }
     return state | ({"slack": float(room.min())} if len(room) else {})
 
 
-def broken(
-    inputs: Inputs, candidates: Candidates, items: np.ndarray, rule: Conflict, past: Rows, faults: Faults
-) -> None:
-    """Chosen contacts that exclude each other, or that history excludes, are faults."""
-    one, other, barred = pairs(inputs, candidates, items, rule, past)
-    rows, world = candidates.rows, inputs.world
+def things(rule: ContactRule) -> str:
+    """What the rule counts, in words."""
+    return {"offers": "contacts", "occasions": "occasions"}.get(rule.count, f"values of {rule.count}")
 
-    def say(item: int) -> str:
-        at = items[item]
-        return f"{world.ids['action'][rows.action[at]]} on {world.date(int(rows.day[at]))}"
 
-    seen: dict[tuple[int, int], None] = dict.fromkeys(
-        (min(i, j), max(i, j)) for i, j in zip(one.tolist(), other.tolist(), strict=True)
-    )
-    for i, j in list(seen)[:5]:
-        who = world.ids["customer"][rows.customer[items[i]]]
-        faults.add(f"broken: customer {who} has both {say(i)} and {say(j)}", rule=rule.name)
-    for i in barred[:5].tolist():
-        who = world.ids["customer"][rows.customer[items[i]]]
-        faults.add(
-            f"broken: customer {who} has {say(i)}, which a contact in the history rules out", rule=rule.name
-        )
-    more = max(len(seen) - 5, 0) + max(len(barred) - 5, 0)
-    if more:
-        faults.add(f"broken {more} more times", rule=rule.name)
+def name_of(inputs: Inputs, rule: ContactRule, owner: int) -> str:
+    """A unit in words."""
+    first = int(np.flatnonzero(rule.owner == owner)[0])
+    if not rule.household:
+        return f"customer {inputs.world.ids['customer'][first]}"
+    return f"household {canonical(inputs.world.frames['customer']['household_id'].iloc[first])}"

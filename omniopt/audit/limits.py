@@ -4,32 +4,99 @@ A limit is ``lo ≤ Σ measure ≤ hi`` over the chosen candidates in its scope,
 over ≥ 0`` (or ``≤ 0``), one row per side. A candidate with a fallback channel has a second leg: with the
 share 1 − d it becomes a contact on that channel and uses its resources. A limit that names a channel sees
 both legs, each on its own channel; one that names none counts the contact once, and the resources of both.
+
+With ``rolling_days`` there is a row for every window (`omniopt.audit.rolling`). With ``all_or_nothing`` or
+``fixed_cost`` every group is a *cell*, open if it gets any contact: an open one holds at least ``min`` and
+costs its fixed cost once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import pandas as pd
+from scipy.sparse import csr_matrix
 
+from omniopt.audit.allowed import whole
+from omniopt.audit.bounds import Label, bound, by_group
 from omniopt.audit.candidates import Candidates
-from omniopt.audit.inputs import KEY_OF, Inputs, table_of
-from omniopt.audit.scope import Rows, Unchecked, World, canonical, groups, holds, linear, matches
+from omniopt.audit.inputs import Inputs
+from omniopt.audit.measures import FIXED, Usage, fixed_share, joined, usage
+from omniopt.audit.rolling import Rolled, roll
+from omniopt.audit.scope import Unchecked
 
-KEYS = {"name", "measure", "where", "per", "min", "max", "over"}
-Label = tuple[str | None, ...]
+KEYS = {
+    "name", "measure", "where", "per", "min", "max", "over",
+    "rolling_days", "all_or_nothing", "fixed_cost", "penalty", "report_only",
+}  # fmt: skip
 
 
 @dataclass
-class Usage:
-    """What candidates use: ``amount`` of candidate ``index`` in group ``code``; both may occur repeatedly."""
+class Block:
+    """The rows of one limit for one side, or for both where one row has both.
 
-    index: np.ndarray
-    code: np.ndarray
-    amount: np.ndarray
+    A row's *activity* is Σ measure − ratio · Σ over − least · z, history included, where z tells whether its
+    group is open; it lies between `low` and `high`.
+
+    Attributes
+    ----------
+    side : str
+        ``min``, ``max``, or nothing where a row has both.
+    group : ndarray of int
+        The group of each row.
+    start : ndarray of int or None
+        First day of each row's window.
+    low, high : ndarray of float
+        What the activity must keep.
+    ratio, least : ndarray of float
+    top, over : Usage
+        Their bins are groups, or days of groups where there are windows.
+    bins : int
+    spans : csr_matrix or None
+        Rows × bins; None where row k is bin k.
+    past_top, past_over : ndarray of float
+        What history uses of each row.
+    fixed_top, fixed_over : float
+        How often the plan's fixed costs count in either sum.
+    """
+
+    side: str
+    group: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    top: Usage
+    over: Usage | None
+    bins: int
+    ratio: np.ndarray
+    least: np.ndarray
+    past_top: np.ndarray
+    past_over: np.ndarray
+    fixed_top: float
+    fixed_over: float
+    start: np.ndarray | None = None
+    spans: csr_matrix | None = None
+
+    def __len__(self) -> int:
+        return len(self.group)
+
+    def sums(self, use: Usage, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Per row, the sum of what is chosen and the sum of its sizes; without history and fixed costs."""
+        total, size = use.totals(chosen, self.bins)
+        return (total, size) if self.spans is None else (self.spans @ total, self.spans @ size)
+
+    def per_bin(self, price: np.ndarray) -> np.ndarray:
+        """Prices of rows as prices of bins."""
+        return price if self.spans is None else np.asarray(self.spans.T @ price)
+
+    def history(self) -> np.ndarray:
+        """How much of each row's activity is the past's."""
+        return self.past_top - self.ratio * self.past_over
+
+    def fixed(self) -> np.ndarray:
+        """How often the plan's fixed costs count in each row's activity."""
+        return self.fixed_top - self.ratio * self.fixed_over
 
 
 @dataclass
@@ -42,115 +109,41 @@ class Limit:
     per : list of str
         The attributes that split it.
     labels : list of tuple
-        Their values, one tuple per row.
-    low, high : ndarray of float
-        The bounds per row (ratios for a ratio limit); infinite where there is none.
-    use : Usage
-        The measure.
-    over : Usage or None
-        The denominator of a ratio limit.
+        Their values, one tuple per group.
+    blocks : list of Block
+        Its rows, side by side.
+    penalty : ndarray of float
+        Per group, what a unit that is missed costs; infinite where nothing may be missed.
+    cost : ndarray of float or None
+        Per group, the fixed cost of its cell; None where the groups are no cells.
+    members : Usage
+        Candidates by group: choosing one opens the group.
+    report_only : bool
+    rolled : Rolled or None
+        What every window holds, for limits with windows.
     """
 
     name: str
     per: list[str]
     labels: list[Label]
-    low: np.ndarray
-    high: np.ndarray
-    use: Usage
-    over: Usage | None = None
+    blocks: list[Block]
+    penalty: np.ndarray
+    members: Usage
+    cost: np.ndarray | None = None
+    shows_cell: bool = False
+    report_only: bool = False
+    is_ratio: bool = False
+    rolled: Rolled | None = None
+    opened: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=bool))
 
-    def totals(self, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Sum of the measure and sum of its absolute values per row, over the chosen candidates (a mask)."""
-        return _totals(self.use, chosen, len(self.labels))
+    def open(self, chosen: np.ndarray) -> np.ndarray:
+        """Which groups get any contact."""
+        held = self.members.code[chosen[self.members.index]]
+        return np.bincount(held, minlength=len(self.labels)) > 0
 
-    def over_totals(self, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The same for the denominator."""
-        assert self.over is not None
-        return _totals(self.over, chosen, len(self.labels))
-
-
-def _totals(use: Usage, chosen: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    held = chosen[use.index]
-    code, amount = use.code[held], use.amount[held]
-    return np.bincount(code, amount, size), np.bincount(code, np.abs(amount), size)
-
-
-def measure(world: World, candidates: Candidates, name: str) -> tuple[np.ndarray, np.ndarray | None]:
-    """A measure of each candidate on its own channel, and of every channel if it is a channel's.
-
-    Raises
-    ------
-    Unchecked
-        If no table has such a column of numbers, or a number is missing that a candidate needs.
-    """
-    rows = candidates.rows
-    if name == "contacts":
-        return np.ones(len(rows)), np.ones(len(world.ids["channel"]))
-    if name == "fixed_cost":
-        return np.zeros(len(rows)), None  # only limits of a kind not read here could open a cell that costs
-    per_channel = None
-    if name in candidates.own:
-        values = candidates.own[name]
-    else:
-        for root, position in (("action", rows.action), ("channel", rows.channel), ("offer", rows.offer)):
-            column = world.frames[root].get(name)
-            if (
-                column is not None
-                and pd.api.types.is_numeric_dtype(column)
-                and not pd.api.types.is_bool_dtype(column)
-            ):
-                numbers = column.to_numpy(dtype=float, na_value=np.nan)
-                values = np.append(numbers, np.nan)[position]
-                per_channel = numbers if root == "channel" else None
-                break
-        else:
-            raise Unchecked(f"no table has the measure '{name}'")
-    if np.isnan(values).any():
-        raise Unchecked(f"the measure '{name}' is missing for {int(np.isnan(values).sum())} candidates")
-    return values, per_channel
-
-
-def _amounts(
-    world: World, candidates: Candidates, expression: Any, both: bool
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """An expression per candidate, the candidates with a second leg, and what falls to that."""
-    second, second_rows = candidates.second_leg()
-    share = candidates.undelivered[second]
-    first_amount, second_amount = np.zeros(len(candidates)), np.zeros(len(second))
-    for name, coefficient in linear(expression).items():
-        values, per_channel = measure(world, candidates, name)
-        first_amount += coefficient * values
-        if per_channel is not None and (both or name != "contacts"):
-            load = coefficient * per_channel[second_rows.channel] * share
-            if np.isnan(load).any():
-                raise Unchecked(f"the measure '{name}' is missing for a fallback channel")
-            second_amount += load
-    if not both:
-        first_amount[second] += second_amount
-        second_amount[:] = 0.0
-    return first_amount, second, second_amount
-
-
-def values_of(world: World, candidates: Candidates, expression: Any) -> np.ndarray:
-    """A linear expression of measures per candidate, the resources of its fallback channel included."""
-    return _amounts(world, candidates, expression, both=False)[0]
-
-
-def _usage(
-    world: World, candidates: Candidates, expression: Any, where: Any, per: Sequence[str], both: bool
-) -> tuple[list[Usage], list[list[Label]]]:
-    """What each leg of the candidates in scope uses, and the labels of its groups."""
-    first_amount, second, second_amount = _amounts(world, candidates, expression, both)
-    legs = [(np.arange(len(candidates)), first_amount, candidates.rows)]
-    if both:
-        legs.append((second, second_amount, candidates.second_leg()[1]))
-    uses, labels = [], []
-    for index, amount, rows in legs:
-        scope = np.flatnonzero(matches(world, rows, where))
-        place, code, names = groups(world, rows.take(scope), per)
-        uses.append(Usage(index[scope[place]], code, amount[scope[place]]))
-        labels.append(names)
-    return uses, labels
+    def paid(self, chosen: np.ndarray) -> float:
+        """The fixed costs of the opened cells."""
+        return 0.0 if self.cost is None else float(self.cost[self.open(chosen)].sum())
 
 
 def read(inputs: Inputs, candidates: Candidates, rule: Mapping[str, Any]) -> Limit:
@@ -161,155 +154,142 @@ def read(inputs: Inputs, candidates: Candidates, rule: Mapping[str, Any]) -> Lim
     Unchecked
         If the rule says anything this check cannot read.
     """
-    strange = sorted(set(rule) - KEYS)
-    if strange:
-        raise Unchecked(f"limits with {', '.join(map(repr, strange))} are not known to this check")
-    if "min" not in rule and "max" not in rule:
-        raise Unchecked("the limit has neither min nor max")
+    _known(rule)
     world = inputs.world
     per = [rule["per"]] if isinstance(rule.get("per"), str) else list(rule.get("per") or [])
-    where, over = rule.get("where"), rule.get("over")
+    where, over, name = rule.get("where"), rule.get("over"), rule.get("measure", "contacts")
     if isinstance(over, str):
         over = {"measure": over, "where": where}
     if over is not None and (not isinstance(over, Mapping) or set(over) - {"measure", "where"}):
         raise Unchecked(f"over: {over!r} is not known to this check")
+    below = None if over is None else over.get("measure", "contacts")
     named = [*(where or {}), *per, *((over or {}).get("where") or {})]
-    both = any(str(name).partition(".")[0] == "channel" for name in named)
+    both = any(str(attribute).partition(".")[0] == "channel" for attribute in named)
 
-    parts = [_usage(world, candidates, rule.get("measure", "contacts"), where, per, both)]
+    parts = [usage(world, candidates, name, where, per, both)]
     if over is not None:
-        parts.append(_usage(world, candidates, over.get("measure", "contacts"), over.get("where"), per, both))
-    labels, uses = _joined(parts)
-
-    bounds = {side: _bound(inputs, rule.get(side), per, where, side) for side in ("min", "max")}
-    tables = [bound for bound in bounds.values() if isinstance(bound, dict)]
+        parts.append(usage(world, candidates, below, over.get("where"), per, both))
+    labels, uses = joined(parts)
+    bounds = {
+        key: bound(inputs, rule.get(key), per, where, key) for key in ("min", "max", "penalty", "fixed_cost")
+    }
+    tables = [read_bound for read_bound in bounds.values() if isinstance(read_bound, dict)]
     labels = list(dict.fromkeys([*labels, *(label for table in tables for label in table)]))
     if not per and not labels:
         labels = [()]
-    low = _side(bounds["min"], labels, -np.inf, "min")
-    high = _side(bounds["max"], labels, np.inf, "max")
-    return Limit(
-        str(rule.get("name")), per, labels, low, high, uses[0], uses[1] if over is not None else None
-    )
+    low = by_group(bounds["min"], labels, -np.inf, "min")
+    high = by_group(bounds["max"], labels, np.inf, "max")
+    costs = by_group(bounds["fixed_cost"], labels, 0.0, "fixed_cost")
+    penalty = by_group(bounds["penalty"], labels, np.inf, "penalty")
+    if (penalty < 0).any() or (costs < 0).any():
+        raise Unchecked("a penalty or a fixed cost is negative")
+    report_only = rule.get("report_only", False) is True
+    cell = rule.get("all_or_nothing", False) is True
+    limit = Limit(
+        str(rule.get("name")), per, labels, [], penalty, uses[0],
+        cost=costs if (cell or "fixed_cost" in rule) and not report_only else None,
+        shows_cell=cell or "fixed_cost" in rule, report_only=report_only, is_ratio=over is not None,
+    )  # fmt: skip
+    fixed = (fixed_share(name), 0.0 if below is None else fixed_share(below))
+    if "rolling_days" in rule:
+        if any(fixed):
+            raise Unchecked(f"{FIXED} belongs to no day, and so to no window of days")
+        if any(attribute in ("date", "action.date") for attribute in per):
+            raise Unchecked("windows of days and a limit per date exclude each other")
+        expressions = (name, below, where, (over or {}).get("where"))
+        _roll(
+            inputs,
+            candidates,
+            limit,
+            uses,
+            (low, high),
+            whole(rule["rolling_days"], "rolling_days"),
+            expressions,
+        )
+    else:
+        _plain(limit, uses, low, high, fixed, cell)
+    return limit
 
 
-def _joined(parts: Sequence[tuple[list[Usage], list[list[Label]]]]) -> tuple[list[Label], list[Usage]]:
-    """One numbering of groups for all legs of numerator and denominator."""
-    number: dict[Label, int] = {}
-    joined = []
-    for uses, labels in parts:
-        codes = []
-        for use, names in zip(uses, labels, strict=True):
-            known = np.array([number.setdefault(name, len(number)) for name in names], dtype=np.int64)
-            codes.append(known[use.code] if len(known) else use.code)
-        joined.append(
-            Usage(
-                np.concatenate([use.index for use in uses]),
-                np.concatenate(codes),
-                np.concatenate([use.amount for use in uses]),
+def _known(rule: Mapping[str, Any]) -> None:
+    strange = sorted(set(rule) - KEYS)
+    if strange:
+        raise Unchecked(f"limits with {', '.join(map(repr, strange))} are not known to this check")
+    if not {"min", "max", "fixed_cost"} & set(rule):
+        raise Unchecked("the limit has neither min nor max nor fixed_cost")
+    for key in ("all_or_nothing", "report_only"):
+        if not isinstance(rule.get(key, False), bool):
+            raise Unchecked(f"{key}: {rule[key]!r} is neither true nor false")
+    if rule.get("all_or_nothing") and ("min" not in rule or "over" in rule or "rolling_days" in rule):
+        raise Unchecked("all_or_nothing needs a min, and knows neither over nor rolling_days")
+    if "fixed_cost" in rule and "rolling_days" in rule:
+        raise Unchecked("fixed_cost and rolling_days exclude each other")
+
+
+def _plain(
+    limit: Limit, uses: list[Usage], low: np.ndarray, high: np.ndarray, fixed: tuple[float, float], cell: bool
+) -> None:
+    """Rows of a limit without windows: one per group, or one per group and side."""
+    rows = len(limit.labels)
+    nothing = np.zeros(rows)
+    over = uses[1] if len(uses) > 1 else None
+    if over is None and not cell:
+        sides = [("", low, high, nothing, nothing)]
+    elif cell:
+        sides = [("min", nothing, np.full(rows, np.inf), nothing, low)]
+        if np.isfinite(high).any():
+            sides.append(("max", np.full(rows, -np.inf), high, nothing, nothing))
+    else:
+        sides = []
+        if np.isfinite(low).any():
+            sides.append(("min", nothing, np.full(rows, np.inf), low, nothing))
+        if np.isfinite(high).any():
+            sides.append(("max", np.full(rows, -np.inf), nothing, high, nothing))
+    for side, least, most, ratio, minimum in sides:
+        limit.blocks.append(
+            Block(
+                side,
+                np.arange(rows),
+                least,
+                most,
+                uses[0],
+                over,
+                rows,
+                ratio,
+                minimum,
+                nothing,
+                nothing,
+                *fixed,
             )
         )
-    return list(number), joined
 
 
-def _bound(
-    inputs: Inputs, value: Any, per: Sequence[str], where: Any, side: str
-) -> float | dict[Label, float] | None:
-    """A bound as a number, or by group from a table, but for groups outside the rule's scope."""
-    if value is None:
-        return None
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, Mapping) or set(value) != {"table", "column"}:
-        raise Unchecked(f"{side}: {value!r} is not known to this check")
-    frame = table_of(inputs, str(value["table"]))
-    if frame is None or value["column"] not in frame:
-        raise Unchecked(f"there is no column {value['column']} in a table {value['table']}")
-    columns = {}
-    for name in per:
-        column = next((c for c in _spellings(name) if c in frame), None)
-        if column is None:
-            raise Unchecked(f"table {value['table']} has no column for '{name}'")
-        columns[name] = frame[column]
-    inside = _speaks_of(inputs.world, frame, where or {})
-    keys = []
-    for name, cells in columns.items():
-        is_date = name.rpartition(".")[2] in ("date", "valid_from", "valid_to")
-        keys.append(
-            [
-                None if canonical(v) is None else str(inputs.world.day(v)) if is_date else canonical(v)
-                for v in cells[inside]
-            ]
-        )
-    numbers = pd.to_numeric(frame[value["column"]], errors="coerce").to_numpy(dtype=float, na_value=np.nan)[
-        inside
-    ]
-    table: dict[Label, float] = {}
-    for label, number in zip(
-        zip(*keys, strict=True) if per else [()] * len(numbers), numbers.tolist(), strict=True
-    ):
-        if label in table:
-            raise Unchecked(f"table {value['table']} has two rows for {_say(per, label)}")
-        if np.isnan(number):
-            raise Unchecked(f"table {value['table']} has no number for {_say(per, label)}")
-        table[label] = number
-    return table
-
-
-def _speaks_of(world: World, frame: pd.DataFrame, where: Mapping[str, Any]) -> np.ndarray:
-    """Mask of a table's rows that the rule's scope does not exclude, as far as the row tells.
-
-    A row tells an attribute by a column of its own, or by the id of what has the attribute. A column with
-    several values in a cell excludes nothing: who is in the scope by one value is in the group of another.
-    """
-    inside = np.ones(len(frame), dtype=bool)
-    for name, condition in where.items():
-        root = name.partition(".")[0]
-        column = next((c for c in _spellings(name) if c in frame), None)
-        key = next((c for c in _spellings(root) if c in frame), None)
-        if name in world.multi_valued:
+def _roll(
+    inputs: Inputs,
+    candidates: Candidates,
+    limit: Limit,
+    uses: list[Usage],
+    bounds: tuple[np.ndarray, np.ndarray],
+    length: int,
+    expressions: tuple[Any, Any, Any, Any],
+) -> None:
+    """Rows of a limit with windows: one per side, group and window."""
+    limit.rolled = rolled = roll(inputs, candidates, limit.per, limit.labels, uses, length, expressions)
+    for side, bound_of, sign in (("min", bounds[0], 1.0), ("max", bounds[1], -1.0)):
+        if not np.isfinite(bound_of).any():
             continue
-        if column is not None:
-            inside &= holds(world, name, frame[column], condition, None)
-        elif root in KEY_OF and key is not None:
-            nothing = np.full(len(frame), -1)
-            known = world.ids[root].get_indexer(pd.Index([canonical(cell) for cell in frame[key]]))
-            at = {
-                n: known if n == root else nothing for n in ("customer", "offer", "channel", "action", "day")
-            }
-            inside &= matches(world, Rows(**at), {name: condition})
-    return inside
-
-
-def _spellings(name: str) -> list[str]:
-    """The names under which a table may carry an attribute."""
-    root, _, column = name.partition(".")
-    return [name, column or root, KEY_OF.get(root, root)] if not column else [name, column]
-
-
-def _say(per: Sequence[str], label: Label) -> str:
-    return ", ".join(f"{name} {value}" for name, value in zip(per, label, strict=True)) or "the whole"
-
-
-def _side(
-    bound: float | dict[Label, float] | None, labels: list[Label], none: float, side: str
-) -> np.ndarray:
-    if bound is None:
-        return np.full(len(labels), none)
-    if isinstance(bound, float):
-        return np.full(len(labels), bound)
-    missing = [label for label in labels if label not in bound]
-    if missing:
-        raise Unchecked(f"the table gives no {side} for {', '.join(map(str, missing[:3]))}")
-    return np.array([bound[label] for label in labels], dtype=float)
-
-
-def objective(objective: Any) -> tuple[float, Any]:
-    """Sign (1 where the objective is maximised) and expression of the policy's objective."""
-    if isinstance(objective, str):
-        return 1.0, objective
-    if isinstance(objective, Mapping) and len(objective) == 1:
-        ((sense, expression),) = objective.items()
-        if sense in ("maximise", "minimise"):
-            return (1.0 if sense == "maximise" else -1.0), expression
-    raise Unchecked(f"the objective {objective!r} is not known to this check")
+        ratio = bound_of if limit.is_ratio else np.zeros(len(bound_of))
+        group, start = rolled.rows(side, ratio if limit.is_ratio else None)
+        edge = np.zeros(len(group)) if limit.is_ratio else bound_of[group]
+        nowhere = np.full(len(group), np.inf)
+        top, over = rolled.past(group, start)
+        if np.isnan(top - over).any():
+            raise Unchecked("a contact of the past lacks the measure")
+        limit.blocks.append(
+            Block(
+                side, group,
+                edge if sign > 0 else -nowhere, nowhere if sign > 0 else edge,
+                rolled.top, rolled.over if limit.is_ratio else None, rolled.bins,
+                ratio[group], np.zeros(len(group)), top, over, 0.0, 0.0, start, rolled.spans(group, start),
+            )
+        )  # fmt: skip

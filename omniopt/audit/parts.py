@@ -9,12 +9,14 @@ import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
+from omniopt.audit.asked import Demands
 from omniopt.audit.candidates import Candidates
-from omniopt.audit.contact import Conflict, ContactRule, Tokens, Windows, pairs, tokens, windows
+from omniopt.audit.contact import EVER, ContactRule, Tokens, Windows, expand, items_of, tokens, windows
 from omniopt.audit.inputs import Inputs
+from omniopt.audit.pairs import Conflict, pairs
 from omniopt.audit.rounding import CAP
 from omniopt.audit.scope import Rows
-from omniopt.audit.search import Parts
+from omniopt.audit.search import Asks, Parts
 
 
 def split(
@@ -24,6 +26,7 @@ def split(
     worth: np.ndarray,
     fixed: np.ndarray,
     rules: tuple[list[ContactRule], list[Conflict]],
+    wanted: Demands,
     past: Rows,
 ) -> tuple[Parts, np.ndarray, np.ndarray, np.ndarray]:
     """Split items into parts; also their order there, those that meet no other, and the impossible ones."""
@@ -31,14 +34,15 @@ def split(
     barred = np.zeros(size, dtype=bool)
     counted = []
     for rule in rules[0]:
+        if np.isposinf(rule.cap).all():
+            continue
         told = tokens(inputs, candidates, items, rule, past, fixed)
-        seen = windows(told, rule)
-        room = np.floor(seen.cap - seen.base + CAP).astype(np.int64)
-        counted.append((told, seen, room, rule.occasions))
+        counts = _counts(told, windows(inputs, told, rule), rule.count == "offers")
         # Where history alone exceeds the cap nothing more may come; where it fills it, nothing that counts
         # anew.
-        over, full = _covered(told, seen, room < 0), _covered(told, seen, room == 0) & ~told.base
-        barred[told.item_of[(over | full)[told.token_of]]] = True
+        over, full = _covered(counts, counts.room < 0), _covered(counts, counts.room == 0) & ~counts.base
+        barred[counts.item_of[(over | full)[counts.token_of]]] = True
+        counted.append(counts)
     one, other = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int64)]
     for conflict in rules[1]:
         i, j, lost = pairs(inputs, candidates, items, conflict, past)
@@ -51,17 +55,46 @@ def split(
     i, j = np.concatenate(one), np.concatenate(other)
     pair = np.unique(np.concatenate([i * size + j, j * size + i])[np.tile(live[i] & live[j], 2)])
     links = _links(counted, live)
-    parts, order = _assemble(worth[items], links, pair // max(size, 1), pair % max(size, 1))
+    parts, order = _assemble(worth[items], links, pair // max(size, 1), pair % max(size, 1), wanted, live)
     alone = live.copy()
     alone[order] = False
     return parts, order, np.flatnonzero(alone), barred
 
 
-def _covered(told: Tokens, seen: Windows, which: np.ndarray) -> np.ndarray:
+@dataclass
+class _Counts:
+    """Tokens of which each window holds a stretch, and the windows' room."""
+
+    base: np.ndarray
+    item_of: np.ndarray
+    token_of: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    room: np.ndarray
+    plain: bool
+
+
+def _counts(told: Tokens, seen: Windows, plain: bool) -> _Counts:
+    """What windows count; where a kind lies on several days, each window has tokens of its own."""
+    room = np.floor(np.minimum(seen.cap, EVER) - seen.base + CAP).astype(np.int64)
+    if told.once:
+        return _Counts(told.base, told.item_of, told.token_of, seen.low, seen.high, room, plain)
+    at, of = expand(seen.low, seen.high)
+    width = int(told.kind.max(initial=0)) + 1
+    number, thing = np.unique(of * width + told.kind[at], return_inverse=True)
+    base = np.zeros(len(number), dtype=bool)
+    base[thing[told.base[at]]] = True
+    item, which = items_of(told, at)
+    both = np.unique(np.stack([item, thing[which]], axis=1), axis=0)
+    edge = np.searchsorted(number // width, np.arange(len(seen.low) + 1))
+    return _Counts(base, both[:, 0], both[:, 1], edge[:-1], edge[1:], room, False)
+
+
+def _covered(counts: _Counts, which: np.ndarray) -> np.ndarray:
     """Tokens inside at least one of these windows."""
-    change = np.zeros(len(told.key) + 1, dtype=np.int64)
-    np.add.at(change, seen.low[which], 1)
-    np.add.at(change, seen.high[which], -1)
+    change = np.zeros(len(counts.base) + 1, dtype=np.int64)
+    np.add.at(change, counts.low[which], 1)
+    np.add.at(change, counts.high[which], -1)
     return np.cumsum(change)[:-1] > 0
 
 
@@ -76,69 +109,75 @@ class _Links:
     room: np.ndarray
     plain: np.ndarray
     tokens: int
-    used: np.ndarray
 
 
-def _links(counted: list[tuple[Tokens, Windows, np.ndarray, bool]], live: np.ndarray) -> _Links:
+def _links(counted: list[_Counts], live: np.ndarray) -> _Links:
     """The windows that cannot hold all that may still come, and what counts in them."""
     columns: list[list[np.ndarray]] = [[np.empty(0, dtype=np.int64)] for _ in range(6)]
     n_tokens = n_windows = 0
-    for told, seen, room, occasions in counted:
-        may = np.zeros(len(told.key), dtype=bool)
-        may[told.token_of[live[told.item_of]]] = True
-        may &= ~told.base
+    for counts in counted:
+        may = np.zeros(len(counts.base), dtype=bool)
+        may[counts.token_of[live[counts.item_of]]] = True
+        may &= ~counts.base
         before = np.append(0, np.cumsum(may))
-        tight = np.flatnonzero((before[seen.high] - before[seen.low] > room) & (room > 0))
+        tight = np.flatnonzero((before[counts.high] - before[counts.low] > counts.room) & (counts.room > 0))
         places = np.flatnonzero(may)
-        low, count = before[seen.low[tight]], before[seen.high[tight]] - before[seen.low[tight]]
-        begin = np.repeat(low - np.append(0, np.cumsum(count)[:-1]), count)
-        inside = places[begin + np.arange(int(count.sum()))]
-        in_some = np.zeros(len(told.key), dtype=bool)
+        at, of = expand(before[counts.low[tight]], before[counts.high[tight]])
+        inside = places[at]
+        in_some = np.zeros(len(counts.base), dtype=bool)
         in_some[inside] = True
-        kept = live[told.item_of] & in_some[told.token_of]
+        kept = live[counts.item_of] & in_some[counts.token_of]
         for column, values in zip(
             columns,
             (
-                told.item_of[kept],
-                told.token_of[kept] + n_tokens,
+                counts.item_of[kept],
+                counts.token_of[kept] + n_tokens,
                 inside + n_tokens,
-                np.repeat(np.arange(len(tight)), count) + n_windows,
-                room[tight],
-                np.full(len(tight), 0 if occasions else 1),
+                of + n_windows,
+                counts.room[tight],
+                np.full(len(tight), int(counts.plain)),
             ),
             strict=True,
         ):
             column.append(values)
-        n_tokens += len(told.key)
+        n_tokens += len(counts.base)
         n_windows += len(tight)
     item, token, there, window, room, plain = (np.concatenate(column) for column in columns)
-    return _Links(
-        item, token, there, window, room, plain.astype(bool), n_tokens, np.zeros(n_tokens, dtype=bool)
-    )
+    return _Links(item, token, there, window, room, plain.astype(bool), n_tokens)
 
 
 def _assemble(
-    worth: np.ndarray, links: _Links, one: np.ndarray, other: np.ndarray
+    worth: np.ndarray, links: _Links, one: np.ndarray, other: np.ndarray, wanted: Demands, live: np.ndarray
 ) -> tuple[Parts, np.ndarray]:
     """Number the items by part and falling worth, and lay out who meets whom."""
-    n, n_tokens, n_windows = len(worth), links.tokens, len(links.room)
-    left = np.concatenate([links.item, links.token_there + n, one])
-    right = np.concatenate([links.token + n, links.window + n + n_tokens, other])
-    nodes = n + n_tokens + n_windows
+    n, n_windows = len(worth), len(links.room)
+    able, calls = live[wanted.item], live[wanted.caller]
+    item, thing, row = wanted.item[able], wanted.thing[able] + links.tokens, wanted.row[able]
+    caller, called = wanted.caller[calls], wanted.called[calls]
+    n_tokens, n_rows = links.tokens + wanted.things, len(wanted.need)
+    # Nodes: items, tokens, windows, rows that ask.
+    at_row = n + n_tokens + n_windows
+    left = np.concatenate([links.item, links.token_there + n, one, item, caller])
+    right = np.concatenate(
+        [links.token + n, links.window + n + n_tokens, other, row + at_row, called + at_row]
+    )
+    nodes = at_row + n_rows
     graph = coo_matrix((np.ones(len(left), dtype=np.int8), (left, right)), shape=(nodes, nodes))
     _, component = connected_components(graph, directed=False)
     meets = np.zeros(n, dtype=bool)
-    meets[links.item] = True
-    meets[one] = True
+    for linked in (links.item, one, item, caller):
+        meets[linked] = True
     order = np.flatnonzero(meets)
     order = order[np.lexsort((order, -worth[order], component[order]))]
     place = np.full(n, -1)
     place[order] = np.arange(len(order))
     of = component[order]
     start = np.flatnonzero(np.append(True, of[1:] != of[:-1])) if len(order) else np.empty(0, dtype=np.int64)
+    part_of = np.full(int(component.max(initial=0)) + 1, -1)
+    part_of[of[start]] = np.arange(len(start))
     start = np.append(start, len(order)).astype(np.int64)
 
-    token_start, token = _rows(place[links.item], links.token, len(order))
+    token_start, token = _rows(place[np.append(links.item, item)], np.append(links.token, thing), len(order))
     window_start, window = _rows(links.token_there, links.window, n_tokens)
     foe_start, foe = _rows(place[one], place[other], len(order))
     # Where a window counts items one by one, item and token are the same thing.
@@ -153,9 +192,22 @@ def _assemble(
     home = np.full(len(order), -1)
     _cover(home, worth[order], member_start, member, links.room, ranked_start, ranked)
     clique, cliques = _cliques(start, foe_start, foe)
+
+    row_of_token = np.full(n_tokens, -1)
+    row_of_token[thing] = row
+    row_part = part_of[component[at_row:]]
+    there = np.flatnonzero(row_part >= 0)
+    row_start, rows = _rows(row_part[there], there, len(start) - 1)
+    fill = np.lexsort((thing, place[item], row))
+    fill_start = np.append(0, np.cumsum(np.bincount(row, minlength=n_rows))).astype(np.int64)
+    call_start, call = _rows(place[caller], called, len(order))
+    asks = Asks(
+        row_of_token, row_start, rows, wanted.need.astype(np.int64), wanted.always.astype(np.int64),
+        fill_start, place[item][fill], thing[fill].astype(np.int64), call_start, call,
+    )  # fmt: skip
     parts = Parts(
-        start, worth[order], token_start, token, window_start, window, links.used, links.room, foe_start, foe,
-        home, clique, cliques,
+        start, worth[order], token_start, token, window_start, window, links.room, foe_start, foe,
+        home, clique, cliques, asks,
     )  # fmt: skip
     return parts, order
 

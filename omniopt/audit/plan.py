@@ -12,7 +12,7 @@ import pandas as pd
 
 from omniopt.audit.candidates import Candidates
 from omniopt.audit.inputs import Inputs, code
-from omniopt.audit.limits import values_of
+from omniopt.audit.measures import values_of
 from omniopt.audit.rounding import same_row
 from omniopt.errors import Faults
 from omniopt.tables import read_parquet

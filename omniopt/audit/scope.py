@@ -75,6 +75,23 @@ class World:
             raise Unchecked(f"{value!r} is not a date")
         return int(value)
 
+    def inside(self) -> tuple[int, int]:
+        """First and last day of the horizon, or of the actions where there is none."""
+        if self.days is not None:
+            return 1, self.days
+        dates = (
+            self.frames["action"].get("date", pd.Series([], dtype=float)).dropna().to_numpy(dtype=np.int64)
+        )
+        return (int(dates.min()), int(dates.max())) if len(dates) else (1, 1)
+
+    def period(self, day: np.ndarray, every: str) -> np.ndarray:
+        """The calendar week (from Monday) or month in which days lie, numbered one after the other."""
+        if self.start is None:
+            raise Unchecked(f"every {every} needs a horizon that begins on a date")
+        if every == "week":
+            return (day - 1 + self.start.weekday()) // 7
+        return (np.datetime64(self.start) + (day - 1)).astype("datetime64[M]").astype(np.int64)
+
     def date(self, day: int) -> str:
         """A day number in words: the date, or the number where the project has no calendar."""
         return f"day {day}" if self.start is None else str(self.start + datetime.timedelta(days=int(day) - 1))

@@ -7,7 +7,9 @@ is the union of the best sets of its parts.
 Items of a part are tried in order of falling worth. What the items from some point on can still add is
 bounded from above by two relaxations, of which the smaller counts: each item belongs to at most one window,
 and of a window's items only as many count as it has room for; or each belongs to at most one clique of
-mutual exclusion, of which only the best counts.
+mutual exclusion, of which only the best counts. Rows may ask for contacts, whatever is chosen or once one of
+some items is chosen: then also items of negative worth may be needed, and what the dearest row must lose
+at least is taken off. A branch that can no longer bring what is asked for is left.
 """
 
 from __future__ import annotations
@@ -22,6 +24,45 @@ WORK_LIMIT = 200_000
 
 
 @dataclass
+class Asks:
+    """Rows that ask for a number of tokens of their own, once they are called upon.
+
+    Attributes
+    ----------
+    row_of_token : ndarray of int
+        The row that asks for a token; -1 for tokens of windows.
+    row_start, rows : ndarray of int
+        The rows of each part.
+    need, always : ndarray of int
+        How many tokens each row asks for, and 1 where it asks whatever is chosen.
+    fill_start, fill_item, fill_token : ndarray of int
+        What fills each row, by rising item.
+    call_start, call : ndarray of int
+        The rows that each item calls upon.
+    """
+
+    row_of_token: np.ndarray
+    row_start: np.ndarray
+    rows: np.ndarray
+    need: np.ndarray
+    always: np.ndarray
+    fill_start: np.ndarray
+    fill_item: np.ndarray
+    fill_token: np.ndarray
+    call_start: np.ndarray
+    call: np.ndarray
+
+    @classmethod
+    def none(cls, items: int, tokens: int, parts: int) -> Asks:
+        """Nothing is asked for."""
+        empty, zeros = np.empty(0, dtype=np.int64), np.zeros(max(items, parts) + 1, dtype=np.int64)
+        return cls(
+            np.full(tokens, -1), zeros[: parts + 1], empty, empty, empty, zeros[:1], empty, empty,
+            zeros[: items + 1], empty,
+        )  # fmt: skip
+
+
+@dataclass
 class Parts:
     """Parts as flat arrays; every ``*_start`` has one entry more than the things it starts.
 
@@ -33,8 +74,6 @@ class Parts:
         All positive.
     token_start, token : ndarray of int
         The tokens of each item, and of each token the windows it counts in (`window_start`, `window`).
-    used : ndarray of bool
-        Tokens that count already.
     room : ndarray of int
         What each window can still hold.
     foe_start, foe : ndarray of int
@@ -43,6 +82,8 @@ class Parts:
         The window and the clique an item belongs to in the relaxations; -1 for none.
     cliques : int
         How many there are.
+    asks : Asks
+        What is asked for.
     """
 
     start: np.ndarray
@@ -51,13 +92,13 @@ class Parts:
     token: np.ndarray
     window_start: np.ndarray
     window: np.ndarray
-    used: np.ndarray
     room: np.ndarray
     foe_start: np.ndarray
     foe: np.ndarray
     home: np.ndarray
     clique: np.ndarray
     cliques: int
+    asks: Asks
 
 
 def best(
@@ -82,13 +123,17 @@ def best(
     exact : ndarray of bool
     """
     value, exact = np.zeros(len(which)), np.ones(len(which), dtype=np.bool_)
+    asks = parts.asks
     _search(
         which, without, limit, value, exact,
         parts.start, parts.worth, parts.token_start, parts.token, parts.window_start, parts.window,
-        parts.used.astype(np.int64), parts.room.astype(np.int64).copy(), parts.foe_start, parts.foe,
-        parts.home, parts.clique, np.zeros(len(parts.worth), dtype=np.int64),
+        np.zeros(len(parts.window_start) - 1, dtype=np.int64), parts.room.astype(np.int64).copy(),
+        parts.foe_start, parts.foe, parts.home, parts.clique, np.zeros(len(parts.worth), dtype=np.int64),
         np.zeros(len(parts.room), dtype=np.int64), np.zeros(len(parts.room), dtype=np.int64),
         np.zeros(max(parts.cliques, 1), dtype=np.int64),
+        asks.row_of_token, asks.row_start, asks.rows, asks.need.copy(), asks.always.copy(),
+        asks.fill_start, asks.fill_item, asks.fill_token, asks.call_start, asks.call,
+        np.zeros(len(asks.row_of_token), dtype=np.int64),
     )  # fmt: skip
     return value, exact
 
@@ -97,6 +142,8 @@ def best(
 def _search(  # type: ignore[no-untyped-def]  # pragma: no cover
     which, without, limit, value, exact, start, worth, token_start, token, window_start, window,
     used, room, foe_start, foe, home, clique, blocked, taken, stamp, clique_stamp,
+    row_of_token, row_start, rows, need, called, fill_start, fill_item, fill_token, call_start, call,
+    token_stamp,
 ):  # fmt: skip
     """Search each part in turn; all counters are back at their start after each."""
     widest = 0
@@ -110,47 +157,51 @@ def _search(  # type: ignore[no-untyped-def]  # pragma: no cover
         end = start[part + 1]
         if without[q] >= 0:
             blocked[without[q]] += 1
-        depth, i, here, top, nodes = 0, start[part], 0.0, 0.0, 0
+        depth, i, here, top, nodes = 0, start[part], 0.0, -np.inf, 0
         ceiling = 0.0
         while True:
             nodes += 1
             tick += 1
             more = _ceiling(i, end, worth, blocked, home, clique, room, taken, stamp, clique_stamp, tick)
+            met, loss = _wants(
+                row_start[part], row_start[part + 1], i, rows, need, called, fill_start, fill_item,
+                fill_token, worth, blocked, used, token_stamp, tick,
+            )  # fmt: skip
+            more += loss
             if nodes == 1:
                 ceiling = more
             if nodes > limit:
                 top, exact[q] = ceiling, False
                 while depth > 0:
                     depth -= 1
-                    _remove(
-                        stack[depth],
-                        token_start,
-                        token,
-                        window_start,
-                        window,
-                        used,
-                        room,
-                        foe_start,
-                        foe,
-                        blocked,
-                    )
+                    _count(
+                        stack[depth], -1, token_start, token, window_start, window, used, room, foe_start,
+                        foe, blocked, row_of_token, need, call_start, call, called,
+                    )  # fmt: skip
                 break
+            if met:
+                top = max(top, here)
             if here + more > top:
                 while i < end and not _fits(i, token_start, token, window_start, window, used, room, blocked):
                     i += 1
                 if i < end:
-                    _add(i, token_start, token, window_start, window, used, room, foe_start, foe, blocked)
+                    _count(
+                        i, 1, token_start, token, window_start, window, used, room, foe_start, foe,
+                        blocked, row_of_token, need, call_start, call, called,
+                    )  # fmt: skip
                     stack[depth], total[depth] = i, here
                     depth += 1
                     here += worth[i]
-                    top = max(top, here)
                     i += 1
                     continue
             if depth == 0:
                 break
             depth -= 1
             i, here = stack[depth], total[depth]
-            _remove(i, token_start, token, window_start, window, used, room, foe_start, foe, blocked)
+            _count(
+                i, -1, token_start, token, window_start, window, used, room, foe_start, foe,
+                blocked, row_of_token, need, call_start, call, called,
+            )  # fmt: skip
             i += 1
         if without[q] >= 0:
             blocked[without[q]] -= 1
@@ -164,6 +215,8 @@ def _ceiling(  # type: ignore[no-untyped-def]  # pragma: no cover
     """What items i … end can add at most; `stamp` tells which counters belong to this call."""
     by_window, by_clique = 0.0, 0.0
     for k in range(i, end):
+        if worth[k] <= 0.0:
+            break
         if blocked[k] > 0:
             continue
         w = home[k]
@@ -185,6 +238,46 @@ def _ceiling(  # type: ignore[no-untyped-def]  # pragma: no cover
 
 
 @numba.njit(cache=True)
+def _wants(  # type: ignore[no-untyped-def]  # pragma: no cover
+    first,
+    last,
+    i,
+    rows,
+    need,
+    called,
+    fill_start,
+    fill_item,
+    fill_token,
+    worth,
+    blocked,
+    used,
+    token_stamp,
+    tick,
+):
+    """Whether all that is asked for is there, and what items i … end must lose at least to bring it."""
+    met, loss = True, 0.0
+    for r in range(first, last):
+        row = rows[r]
+        if called[row] == 0 or need[row] <= 0:
+            continue
+        met = False
+        found, lost = 0, 0.0
+        for m in range(fill_start[row], fill_start[row + 1]):
+            item, token = fill_item[m], fill_token[m]
+            if item < i or blocked[item] > 0 or used[token] > 0 or token_stamp[token] == tick:
+                continue
+            token_stamp[token] = tick
+            found += 1
+            lost += min(worth[item], 0.0)
+            if found == need[row]:
+                break
+        if found < need[row]:
+            return False, -np.inf
+        loss = min(loss, lost)
+    return met, loss
+
+
+@numba.njit(cache=True)
 def _fits(  # type: ignore[no-untyped-def]  # pragma: no cover
     i, token_start, token, window_start, window, used, room, blocked
 ):
@@ -200,26 +293,22 @@ def _fits(  # type: ignore[no-untyped-def]  # pragma: no cover
 
 
 @numba.njit(cache=True)
-def _add(  # type: ignore[no-untyped-def]  # pragma: no cover
-    i, token_start, token, window_start, window, used, room, foe_start, foe, blocked
-):
+def _count(  # type: ignore[no-untyped-def]  # pragma: no cover
+    i, by, token_start, token, window_start, window, used, room, foe_start, foe, blocked, row_of_token, need,
+    call_start, call, called,
+):  # fmt: skip
+    """Put item i in (`by` 1) or take it out again (`by` -1)."""
     for t in range(token_start[i], token_start[i + 1]):
-        if used[token[t]] == 0:
-            for w in range(window_start[token[t]], window_start[token[t] + 1]):
-                room[window[w]] -= 1
-        used[token[t]] += 1
+        k = token[t]
+        before = used[k]
+        used[k] += by
+        # Only the first contact behind a token makes it count.
+        if before == 0 or used[k] == 0:
+            for w in range(window_start[k], window_start[k + 1]):
+                room[window[w]] -= by
+            if row_of_token[k] >= 0:
+                need[row_of_token[k]] -= by
     for f in range(foe_start[i], foe_start[i + 1]):
-        blocked[foe[f]] += 1
-
-
-@numba.njit(cache=True)
-def _remove(  # type: ignore[no-untyped-def]  # pragma: no cover
-    i, token_start, token, window_start, window, used, room, foe_start, foe, blocked
-):
-    for t in range(token_start[i], token_start[i + 1]):
-        used[token[t]] -= 1
-        if used[token[t]] == 0:
-            for w in range(window_start[token[t]], window_start[token[t] + 1]):
-                room[window[w]] += 1
-    for f in range(foe_start[i], foe_start[i + 1]):
-        blocked[foe[f]] -= 1
+        blocked[foe[f]] += by
+    for c in range(call_start[i], call_start[i + 1]):
+        called[call[c]] += by

@@ -13,14 +13,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from omniopt.audit import asked, contact, limits, pairs, plan, ranks
 from omniopt.audit import certificate as cert
-from omniopt.audit import contact, limits, plan
 from omniopt.audit.allowed import ineligible
-from omniopt.audit.bound import Search, priced, search
-from omniopt.audit.candidates import Candidates, build, eliminate, history_rows
+from omniopt.audit.bound import Rules
+from omniopt.audit.candidates import Candidates, build, eliminate
+from omniopt.audit.history import history_rows
 from omniopt.audit.inputs import Inputs, read
+from omniopt.audit.limit_rows import Checked, check_limit
+from omniopt.audit.measures import values_of
+from omniopt.audit.objective import Rank
+from omniopt.audit.objective import ranks as read_ranks
+from omniopt.audit.proof import Case, first_rank, later_rank
 from omniopt.audit.report import Verification
-from omniopt.audit.rounding import allowed, same, same_row
+from omniopt.audit.rounding import same, same_row
 from omniopt.audit.scope import Rows, Unchecked
 from omniopt.errors import BadInput, Faults
 from omniopt.project import Project
@@ -64,11 +70,11 @@ class _Audit:
         self.directory, self.project = directory, project
         self.result = Verification()
         self.certificate: dict[str, Any] = {}
-        self.sign = 1.0
-        self.expression: Any = None
-        self.limits: list[tuple[limits.Limit, dict[str, np.ndarray]]] = []
-        self.contact: list[contact.ContactRule] = []
-        self.conflicts: list[contact.Conflict] = []
+        self.ranks: list[Rank] = []
+        self.limits: list[tuple[limits.Limit, Checked]] = []
+        self.rules = Rules()
+        self.fixed_costs, self.penalties, self.coupling = 0.0, 0.0, 0
+        self.entries: list[dict[str, Any]] = []
 
     def run(self) -> Verification:
         """Take the steps in turn; those that need what an earlier one could not give are left out."""
@@ -84,6 +90,7 @@ class _Audit:
             ("limits", self._check_limits),
             ("contact rules", self._check_contact),
             ("conflicts", self._check_conflicts),
+            ("requirements", self._check_requires),
             ("rules", self._check_the_rest),
             ("objective", self._check_objective),
             ("gap and status", self._check_status),
@@ -151,26 +158,26 @@ class _Audit:
             rules = (self.certificate.get("changes") or {}).get(section)
             for rule, keys in rules.items() if isinstance(rules, Mapping) else ():
                 words += [f"{key} of {rule}" for key in keys]
-        for what, pairs in (("vetoes", self.inputs.vetoes), ("locks", self.inputs.locks)):
-            words += [f"{len(pairs)} {what}"] if pairs else []
+        for what, listed in (("vetoes", self.inputs.vetoes), ("locks", self.inputs.locks)):
+            words += [f"{len(listed)} {what}"] if listed else []
         return f"; the policy with changes: {', '.join(words)}" if words else ""
 
     def _rebuild(self, faults: Faults) -> str:
         inputs = self.inputs
         objective = inputs.policy.get("objective")
-        self.sign, self.expression = limits.objective(objective)
-        if (self.certificate.get("sense") or "maximise") != ("maximise" if self.sign > 0 else "minimise"):
-            faults.add(
-                f"it says {self.certificate.get('sense')!r}, the policy {objective!r}",
-                file=cert.FILE,
-                column="sense",
-            )
+        self.ranks = read_ranks(objective)
+        for key, true in (("sense", self.ranks[0].sense), ("objective_expr", self.ranks[0].expression)):
+            if self.certificate.get(key, true) != true:
+                words = f"it says {self.certificate.get(key)!r}, the policy {objective!r}"
+                faults.add(words, file=cert.FILE, column=key)
         self.everything = everything = build(inputs, self._scores())
         for unread in eliminate(inputs, everything):
             faults.add(unread)
         self.kept = np.flatnonzero(everything.reason == 0)
         self.candidates = everything.take(self.kept)
-        self.candidates.objective = limits.values_of(inputs.world, self.candidates, self.expression)
+        for rank in self.ranks:
+            rank.contribution = values_of(inputs.world, self.candidates, rank.expression)
+        self.candidates.objective = self.ranks[0].contribution
         everything.objective[self.kept] = self.candidates.objective
         rows, counts = history_rows(inputs)
         self.past = rows.take(counts)
@@ -236,19 +243,29 @@ class _Audit:
         return rules
 
     def _check_limits(self, faults: Faults) -> str:
-        rows = 0
+        read_limits = []
         for rule in self._rules("limits", faults):
             try:
-                limit = limits.read(self.inputs, self.candidates, rule)
+                read_limits.append(limits.read(self.inputs, self.candidates, rule))
             except Unchecked as error:
                 faults.add(f"the rule could not be checked: {error}", rule=str(rule["name"]))
                 self._tick(str(rule["name"]))
-                continue
-            prices = cert.check_limit(self.ledger, limit, self.chosen, faults)
-            self.limits.append((limit, prices))
-            rows += sum(len(price) for price in prices.values())
-        cert.count(self.certificate, "coupling_rows", rows, faults)
-        return f"{rows} rows"
+        # A measure of one limit may be what the cells of another cost.
+        self.fixed_costs = sum(limit.paid(self.chosen) for limit in read_limits)
+        shown = 0
+        for limit in read_limits:
+            checked = check_limit(self.ledger, limit, self.chosen, self.fixed_costs, faults)
+            self.limits.append((limit, checked))
+            self.penalties += checked.missed
+            rows = sum(len(block) for block in limit.blocks)
+            self.coupling += 0 if limit.report_only else rows
+            shown += rows
+        cert.count(self.certificate, "coupling_rows", self.coupling, faults)
+        for key, true in (("fixed_cost", self.fixed_costs), ("penalties", self.penalties)):
+            cert.agree({"name": None, key: self.certificate.get(key, 0.0)}, key, true, true, faults)
+        paid = [f"fixed costs {self.fixed_costs:.10g}"] if self.fixed_costs else []
+        paid += [f"penalties {self.penalties:.10g}"] if self.penalties else []
+        return ", ".join([f"{shown} rows", *paid])
 
     def _tick(self, name: str) -> None:
         """An entry of a rule that could not be checked is not also a stranger."""
@@ -261,27 +278,31 @@ class _Audit:
             try:
                 read_rule = contact.read_contact(self.inputs, rule)
                 self._caps_known(read_rule)
-                state = contact.reached(
-                    self.inputs, self.candidates, self.chosen, read_rule, self.past, faults
-                )
+                given = (self.inputs, self.candidates, self.chosen, read_rule, self.past, faults)
+                state = contact.reached(*given)
+                spare = asked.missed(*given)
+                if spare is not None:
+                    state["slack"] = min(state["slack"], spare) if "slack" in state else spare
             except Unchecked as error:
                 faults.add(f"the rule could not be checked: {error}", rule=name)
                 self._tick(name)
                 continue
-            self.contact.append(read_rule)
+            self.rules.contact.append(read_rule)
             entry = self.ledger.find("contact", name, faults)
             if entry is not None:
-                cap = rule["max"]
-                cert.agree(entry, "max", None if isinstance(cap, Mapping) else float(cap), 0.0, faults)
+                for side in ("min", "max"):
+                    bound = rule.get(side)
+                    number = float(bound) if isinstance(bound, int | float) else None
+                    cert.agree(entry, side, number, 0.0, faults)
                 for key, number in state.items():
                     cert.agree(entry, key, number, 0.0, faults)
                 cert.agree(entry, "price", None, 0.0, faults)
         return f"{len(rules)} rules, every window of every customer"
 
     def _caps_known(self, rule: contact.ContactRule) -> None:
-        caps = rule.cap[self.candidates.rows.customer]
-        if np.isnan(caps).any():
-            raise Unchecked("the cap is missing for a customer")
+        units = rule.owner[self.candidates.rows.customer]
+        if np.isnan(rule.cap[units]).any() or np.isnan(rule.least[units]).any():
+            raise Unchecked("the bound is missing for a customer")
 
     def _check_conflicts(self, faults: Faults) -> str:
         rules = self._rules("conflicts", faults)
@@ -289,16 +310,35 @@ class _Audit:
         for rule in rules:
             name = str(rule["name"])
             try:
-                conflict = contact.read_conflict(rule)
-                contact.broken(self.inputs, self.candidates, items, conflict, self.past, faults)
+                conflict = pairs.read_conflict(rule)
+                pairs.broken(self.inputs, self.candidates, items, conflict, self.past, faults)
             except Unchecked as error:
                 faults.add(f"the rule could not be checked: {error}", rule=name)
                 self._tick(name)
                 continue
-            self.conflicts.append(conflict)
+            self.rules.conflicts.append(conflict)
             entry = self.ledger.find("conflict", name, faults)
             if entry is not None:
                 cert.agree(entry, "used", 0.0, 0.0, faults)
+                cert.agree(entry, "price", None, 0.0, faults)
+        return f"{len(rules)} rules"
+
+    def _check_requires(self, faults: Faults) -> str:
+        rules = self._rules("requires", faults)
+        items = np.flatnonzero(self.chosen)
+        for rule in rules:
+            name = str(rule["name"])
+            try:
+                requirement = pairs.read_requires(self.inputs, rule)
+                used = pairs.unserved(self.inputs, self.candidates, items, requirement, self.past, faults)
+            except Unchecked as error:
+                faults.add(f"the rule could not be checked: {error}", rule=name)
+                self._tick(name)
+                continue
+            self.rules.requires.append(requirement)
+            entry = self.ledger.find("requires", name, faults)
+            if entry is not None:
+                cert.agree(entry, "used", float(used), 0.0, faults)
                 cert.agree(entry, "price", None, 0.0, faults)
         return f"{len(rules)} rules"
 
@@ -319,7 +359,7 @@ class _Audit:
                 if "matched" in entry:
                     cert.agree(entry, "matched", float(matched[name]), 0.0, faults)
         for section in self.inputs.policy:
-            if section not in SECTIONS or (section == "requires" and self.inputs.policy[section]):
+            if section not in SECTIONS:
                 faults.add(f"the policy's '{section}' could not be checked: it is not known to this check")
                 for rule in (
                     self.inputs.policy[section] if isinstance(self.inputs.policy[section], list) else []
@@ -329,58 +369,54 @@ class _Audit:
         return f"{len(self.ledger.entries)} entries in the certificate"
 
     def _check_objective(self, faults: Faults) -> str:
-        values = self.candidates.objective[self.chosen]
-        self.result.objective = float(values.sum())
+        worth, size = self._worth(self.ranks[0])
+        self.result.objective = worth
         said = cert.number(self.certificate, "objective", faults)
-        if not same(said, self.result.objective, np.abs(values).sum()):
-            words = f"it says {said:.12g}, the plan's contacts give {self.result.objective:.12g}"
+        if not same(said, worth, size):
+            words = f"it says {said:.12g}, the plan's contacts give {worth:.12g}"
             faults.add(words, file=cert.FILE, column="objective")
-        return f"{self.result.objective:.10g}"
+        return f"{worth:.10g}"
+
+    def _worth(self, rank: Rank) -> tuple[float, float]:
+        return rank.value(self.chosen, self.fixed_costs, self.penalties)
 
     def _check_status(self, faults: Faults) -> str:
-        cert.status(self.certificate, self.sign, faults)
         said = self.certificate
-        return f"{said.get('status')}, gap {said.get('gap')} with a target of {said.get('gap_target')}"
+        self.entries = ranks.entries(said, self.ranks, faults)
+        word = ranks.check(said, self.entries, self.ranks, [self._worth(rank) for rank in self.ranks], faults)
+        cert.status(said, word, faults)
+        several = f", {len(self.ranks)} ranks" if len(self.ranks) > 1 else ""
+        return (
+            f"{said.get('status')}, gap {said.get('gap')} with a target of {said.get('gap_target')}{several}"
+        )
 
     def _check_bound(self, faults: Faults) -> str:
-        worth, constant, size = priced(self.sign * self.candidates.objective, self.limits, faults)
-        asked = np.flatnonzero(self.chosen)
-        found = search(
-            self.inputs, self.candidates, worth, self.locked, asked, (self.contact, self.conflicts), self.past
-        )
-        proven = constant + found.total
-        size += found.size
-        self.result.bound_proven = self.sign * proven
-        bound = cert.number(self.certificate, "bound", faults)
-        self.result.solver_bound = bound
         solver = self.certificate.get("solver")
         if solver not in ("exact", "decomposed"):
             faults.add(f"'{solver}' is no solver", file=cert.FILE, column="solver")
-        said = cert.number(self.certificate, "bound_from_prices", faults)
-        room = allowed(size)
-        words = f"the prices prove {self.result.bound_proven:.10g}"
-        cut = f" ({found.cut} searches were cut off, and a relaxation counted instead)" if found.cut else ""
-        if proven > self.sign * said + room:
-            faults.add(f"{words}{cut}, not {said:.10g}", file=cert.FILE, column="bound_from_prices")
-        if self.result.objective is not None and self.sign * self.result.objective > proven + room:
-            faults.add(
-                f"{words}, yet the plan is worth {self.result.objective:.10g}: it breaks a rule",
-                file=plan.FILE,
-            )
-        words += cut + self._advantages(asked, found, faults)
-        if proven <= self.sign * bound + room:
-            return f"{words}, the certificate's bound {bound:.10g} with it"
-        rest = abs(proven - self.sign * bound)
-        if solver == "exact":
-            word = f"the bound {bound:.10g} is tighter by {rest:.4g}, and that rest is the solver's word"
-            return f"{words}; {word}"
-        faults.add(f"{words}, the bound {bound:.10g} is not proven", file=cert.FILE, column="bound")
+        case = Case(
+            self.inputs,
+            self.candidates,
+            self.locked,
+            self.past,
+            self.limits,
+            self.rules,
+            self.ranks,
+            [self._worth(rank)[0] for rank in self.ranks],
+            solver == "exact",
+        )
+        asked_for = np.flatnonzero(self.chosen)
+        first = first_rank(case, self.certificate, asked_for, faults)
+        self.result.bound_proven, self.result.solver_bound = first.proven, first.bound
+        words = first.words + self._advantages(asked_for, first.advantage, faults)
+        for k in range(len(self.entries)):
+            words += later_rank(case, self.entries, k, faults)
         return words
 
-    def _advantages(self, asked: np.ndarray, found: Search, faults: Faults) -> str:
+    def _advantages(self, asked_for: np.ndarray, advantage: np.ndarray, faults: Faults) -> str:
         """The plan's column `advantage`, where it says something and the search could work it out."""
         true = np.full(len(self.everything), np.nan)
-        true[self.kept[asked]] = found.advantage
+        true[self.kept[asked_for]] = advantage
         rows = np.flatnonzero((self.plan.at >= 0) & ~np.isnan(np.append(true, np.nan)[self.plan.at]))
         said = pd.to_numeric(self.plan.frame["advantage"], errors="coerce").to_numpy(
             dtype=float, na_value=np.nan

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from omniopt.audit import inputs
-from omniopt.audit.candidates import Candidates, build, eliminate, history_rows
+from omniopt.audit.candidates import Candidates, build, eliminate
+from omniopt.audit.history import history_rows
 from omniopt.audit.scope import Unchecked
 from omniopt.project import Project
 

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from omniopt.audit import bound, contact, inputs, limits
-from omniopt.audit.candidates import Candidates, build, history_rows
+from omniopt.audit import bound, contact, inputs, limits, pairs
+from omniopt.audit.candidates import Candidates, build
+from omniopt.audit.history import history_rows
 from omniopt.audit.scope import Rows, Unchecked, linear
 from omniopt.errors import Faults
 from omniopt.project import Project
@@ -39,11 +40,10 @@ def best(setting: tuple, rules: list[dict] = [], conflicts: list[dict] = []) -> 
     """How many contacts the customer can get at most."""
     given, candidates, past = setting
     read = [contact.read_contact(given, {"name": "r", **rule}) for rule in rules]
-    apart = [contact.read_conflict({"name": "c", **rule}) for rule in conflicts]
+    apart = [pairs.read_conflict({"name": "c", **rule}) for rule in conflicts]
     none = np.zeros(len(candidates), dtype=bool)
-    return bound.search(
-        given, candidates, np.ones(len(candidates)), none, np.arange(0), (read, apart), past
-    ).total
+    rules = bound.Rules(read, apart)
+    return bound.search(given, candidates, np.ones(len(candidates)), none, np.arange(0), rules, past).total
 
 
 def days(*when: int, channel: str = "email") -> list[tuple]:
@@ -126,7 +126,8 @@ def used(rule: dict, chosen: list[bool] | None = None, **more: Any) -> dict[tupl
     given, candidates, _ = case([("A", "email", 1), ("A", "sms", 2)], channels=CHANNELS, **more)
     limit = limits.read(given, candidates, {"name": "x", "max": 99, **rule})
     mask = np.ones(2, dtype=bool) if chosen is None else np.array(chosen)
-    return dict(zip(limit.labels, limit.totals(mask)[0].tolist(), strict=True))
+    block = limit.blocks[0]
+    return dict(zip(limit.labels, block.sums(block.top, mask)[0].tolist(), strict=True))
 
 
 def test_a_limit_that_names_a_channel_sees_each_leg_on_its_own() -> None:
@@ -150,7 +151,9 @@ def test_both_sums_of_a_share_see_the_legs_if_one_of_them_names_a_channel() -> N
     rule = {"name": "x", "max": 1, "where": {"channel": "sms"}, "over": {"measure": "contacts"}}
     limit = limits.read(given, candidates, rule)
     everything = np.ones(2, dtype=bool)
-    assert limit.totals(everything)[0] == [1.25] and limit.over_totals(everything)[0] == [2.25]
+    (block,) = limit.blocks
+    assert block.over is not None
+    assert block.sums(block.top, everything)[0] == [1.25] and block.sums(block.over, everything)[0] == [2.25]
 
 
 def test_groups_come_from_candidates_and_table_alike() -> None:
@@ -160,7 +163,7 @@ def test_groups_come_from_candidates_and_table_alike() -> None:
     bound_of = {"table": "seats", "column": "n"}
     given, candidates, _ = case([("A", "email", 1), ("A", "sms", 2)], seats=table)
     limit = limits.read(given, candidates, {"name": "x", "per": ["date", "channel"], "max": bound_of})
-    assert dict(zip(limit.labels, limit.high.tolist(), strict=True)) == {
+    assert dict(zip(limit.labels, limit.blocks[0].high.tolist(), strict=True)) == {
         ("1", "email"): 1, ("2", "sms"): 2, ("1", "call"): 3, ("2", "call"): 4,
     }  # fmt: skip
     # Rows for other channels than the rule's are no groups of the rule.

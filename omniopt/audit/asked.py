@@ -1,0 +1,207 @@
+"""What contact rules and requirements ask for: windows to be filled, and contacts that need another one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from omniopt.audit.candidates import Candidates
+from omniopt.audit.contact import (
+    ContactRule,
+    Tokens,
+    expand,
+    items_of,
+    kinds_in,
+    name_of,
+    spans,
+    things,
+    tokens,
+)
+from omniopt.audit.inputs import Inputs
+from omniopt.audit.rounding import CAP
+from omniopt.audit.scope import Rows, Unchecked, matches
+from omniopt.errors import Faults
+
+
+@dataclass
+class Demands:
+    """Rows that ask for a number of different things; of a row's things each counts once.
+
+    Attributes
+    ----------
+    need : ndarray of int
+        How many things each row asks for, beyond those that are there in any case.
+    always : ndarray of bool
+        Rows that ask whatever is chosen; the others ask if one of their callers is chosen.
+    item, thing, row : ndarray of int
+        Items that are (also) a thing of a row. Things of different rows bear different numbers.
+    caller, called : ndarray of int
+        Items that make a row ask, and the row.
+    things : int
+        How many things there are.
+    """
+
+    need: np.ndarray
+    always: np.ndarray
+    item: np.ndarray
+    thing: np.ndarray
+    row: np.ndarray
+    caller: np.ndarray
+    called: np.ndarray
+    things: int
+
+    @classmethod
+    def join(cls, parts: list[Demands]) -> Demands:
+        """Several lots as one."""
+        rows = np.append(0, np.cumsum([len(part.need) for part in parts])).astype(np.int64)
+        things = np.append(0, np.cumsum([part.things for part in parts])).astype(np.int64)
+        empty = np.empty(0, dtype=np.int64)
+
+        def all_of(name: str, by: np.ndarray | None = None) -> np.ndarray:
+            shifted = [getattr(p, name) + (0 if by is None else by[k]) for k, p in enumerate(parts)]
+            return np.concatenate([empty, *shifted]).astype(np.int64)
+
+        return cls(
+            all_of("need"), all_of("always").astype(bool), all_of("item"), all_of("thing", things),
+            all_of("row", rows), all_of("caller"), all_of("called", rows), int(things[-1]),
+        )  # fmt: skip
+
+    def among(self, mask: np.ndarray) -> Demands:
+        """The same for the items under a mask, counted anew."""
+        number = np.cumsum(mask) - 1
+        there, calls = mask[self.item], mask[self.caller]
+        return Demands(
+            self.need, self.always, number[self.item[there]], self.thing[there], self.row[there],
+            number[self.caller[calls]], self.called[calls], self.things,
+        )  # fmt: skip
+
+
+def owners(inputs: Inputs, rule: ContactRule) -> np.ndarray:
+    """Units that a minimum speaks of: one of their customers is known and in the scope, contacts or not."""
+    tables, ids = inputs.tables, inputs.world.ids["customer"]
+    frames = (tables.customers,) if tables.customers is not None else (tables.candidates,)
+    known = [frame["customer_id"] for frame in frames if frame is not None]
+    customer = np.unique(ids.get_indexer(pd.Index(pd.concat(known), dtype="str"))) if known else np.arange(0)
+    where = {k: v for k, v in (rule.where or {}).items() if str(k).partition(".")[0] == "customer"}
+    nothing = np.full(len(customer), -1)
+    rows = Rows(customer, nothing, nothing, nothing, np.ones(len(customer), dtype=np.int64))
+    return np.unique(rule.owner[customer[matches(inputs.world, rows, where)]])
+
+
+def missed(
+    inputs: Inputs, candidates: Candidates, chosen: np.ndarray, rule: ContactRule, past: Rows, faults: Faults
+) -> float | None:
+    """Every window of every unit that a minimum speaks of; one that holds too little is a fault.
+
+    Returns
+    -------
+    float or None
+        How far the emptiest of them lies above the minimum; None where there is none.
+    """
+    if not rule.asks():
+        return None
+    everything = np.arange(len(candidates))
+    all_told = tokens(inputs, candidates, everything, rule, past)
+    # Only what is chosen counts, but the groups are those of all living candidates.
+    kept = np.zeros(len(all_told.key), dtype=bool)
+    kept[all_told.token_of[chosen[all_told.item_of]]] = True
+    new, told = kept.copy(), kept | all_told.base
+    asked = owners(inputs, rule)
+    width = all_told.labels
+    if rule.per:
+        keys = np.unique(all_told.key[all_told.item])
+        keys = keys[np.isin(keys // width, asked)]
+    else:
+        keys = asked * width
+    least = rule.least[keys // width]
+    if np.isnan(least).any():
+        raise Unchecked("the min is missing for a customer")
+    begin, end = spans(inputs.world, rule)
+    if not len(keys) or not len(begin):
+        return None
+    number, fresh = (_filled(all_told, mask, keys, begin, end) for mask in (told, new))
+    over = number - np.ceil(least - CAP)[:, None]
+    speaks = fresh > 0 if rule.or_none else np.ones_like(over, dtype=bool)
+    short = speaks & (over < 0)
+    units, spots = np.nonzero(short)
+    for unit, at in list(zip(units.tolist(), spots.tolist(), strict=True))[:5]:
+        who, count = name_of(inputs, rule, int(keys[unit] // width)), int(number[unit, at])
+        when = "in the horizon"
+        if rule.days is not None or rule.every is not None:
+            first, last = (inputs.world.date(int(side[at])) for side in (begin, end))
+            when = f"from {first} to {last}"
+        least_words = f"at least {least[unit]:g}{' or none' if rule.or_none else ''}"
+        faults.add(f"broken: {who} has {count} {things(rule)} {when}, {least_words}", rule=rule.name)
+    if len(units) > 5:
+        faults.add(f"broken in {len(units) - 5} more windows", rule=rule.name)
+    return float(over[speaks].min()) if speaks.any() else None
+
+
+def _filled(
+    told: Tokens, which: np.ndarray, keys: np.ndarray, begin: np.ndarray, end: np.ndarray
+) -> np.ndarray:
+    """Keys × windows: how many different kinds of these tokens each holds."""
+    at = np.flatnonzero(which & np.isin(told.key, keys))
+    row = np.searchsorted(keys, told.key[at])
+    # Windows are sorted by their first and by their last day alike.
+    low, high = np.searchsorted(end, told.day[at]), np.searchsorted(begin, told.day[at], side="right")
+    window, of = expand(low, np.maximum(low, high))
+    cell = row[of] * len(begin) + window
+    # A kind counts once in a window, on however many days it lies there.
+    kind = told.kind[at][of] if not told.once else at[of]
+    width = int(kind.max(initial=0)) + 1
+    seen = np.unique(cell * width + kind) // width
+    return np.bincount(seen, minlength=len(keys) * len(begin)).reshape(len(keys), len(begin))
+
+
+def demands(
+    inputs: Inputs,
+    candidates: Candidates,
+    items: np.ndarray,
+    rule: ContactRule,
+    past: Rows,
+    fixed: np.ndarray,
+) -> Demands:
+    """What a rule asks of the units of some items, which are all candidates of their units.
+
+    Units and windows without candidates are left out: nothing could be chosen for them.
+    """
+    told = tokens(inputs, candidates, items, rule, past, fixed)
+    begin, end = spans(inputs.world, rule)
+    first = np.flatnonzero(np.append(True, told.key[1:] != told.key[:-1])) if len(told.key) else np.arange(0)
+    stop = np.append(first[1:], len(told.key))
+    unit = told.owner[first]
+    here = np.isin(unit, owners(inputs, rule)) & (rule.least[unit] > 0)
+    first, stop = first[here], stop[here]
+    span = int(told.day.max(initial=0)) - int(told.day.min(initial=0)) + 1
+    base = int(told.day.min(initial=0))
+    rank = np.cumsum(np.append(False, told.key[1:] != told.key[:-1])) if len(told.key) else told.key
+    time = rank * (3 * span) + (told.day - base + span)
+    of = rank[first] * (3 * span)
+    edges = [np.clip(side - base + span, 0, 3 * span - 1) for side in (begin, end)]
+    low = np.searchsorted(time, (of[:, None] + edges[0]).ravel())
+    high = np.searchsorted(time, (of[:, None] + edges[1]).ravel(), side="right")
+    # Windows that hold the same are one.
+    pair = np.unique(np.stack([low, high], axis=1)[high > low], axis=0)
+    low, high = pair[:, 0], pair[:, 1]
+    need = np.ceil(rule.least[told.owner[low]] - CAP).astype(np.int64) - kinds_in(told, low, high, told.base)
+    ask = need > 0
+    low, high, need = low[ask], high[ask], need[ask]
+    at, row = expand(low, high)
+    # A kind is a thing of a window once; one that is there in any case is none.
+    width = int(told.kind.max(initial=0)) + 1
+    tag = row * width + told.kind[at] if not told.once else row * max(len(told.key), 1) + at
+    number, thing = np.unique(tag, return_inverse=True)
+    there = np.zeros(len(number), dtype=bool)
+    there[thing[told.base[at]]] = True
+    item, which = items_of(told, at)
+    row, thing = row[which], thing[which]
+    held = np.ones(len(need), dtype=bool)
+    if rule.or_none:
+        # A locked contact in the window makes it ask already.
+        held = kinds_in(told, low, high, told.locked) > 0
+    calls = ~held[row]
+    fresh = ~there[thing]
+    return Demands(need, held, item[fresh], thing[fresh], row[fresh], item[calls], row[calls], len(number))

@@ -1,0 +1,186 @@
+"""Limits in moving windows: what every window of every group holds, and which windows a certificate lists.
+
+Two windows of a group that hold the same days of candidates differ by their history alone; of a run of such
+windows the tightest one stands for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from omniopt.audit.bounds import Label
+from omniopt.audit.candidates import Candidates
+from omniopt.audit.history import history_rows
+from omniopt.audit.inputs import Inputs
+from omniopt.audit.measures import Usage, past_usage
+from omniopt.audit.rounding import ROW
+from omniopt.audit.scope import Unchecked
+
+# So many windows of all groups are laid out at most.
+GRID = 100_000_000
+
+
+@dataclass
+class Rolled:
+    """The days of every group, and its windows.
+
+    Attributes
+    ----------
+    length : int
+        Days in a window.
+    first : int
+        The first day that any window begins on; bins and grids are counted from it.
+    days : int
+        So many days are looked at for each group; a bin is a day of a group.
+    inside : (int, int)
+        First and last day of the horizon.
+    bins : int
+    top, over : Usage
+        What candidates use of each bin.
+    held : ndarray of bool
+        Groups × days: a candidate of the group lies there.
+    past_top, past_over : ndarray of float
+        Groups × days on which a window begins: what history uses in it.
+    """
+
+    length: int
+    first: int
+    days: int
+    inside: tuple[int, int]
+    top: Usage
+    over: Usage
+    held: np.ndarray
+    past_top: np.ndarray
+    past_over: np.ndarray
+
+    @property
+    def bins(self) -> int:
+        """Days of all groups."""
+        return self.held.size
+
+    def asked(self, side: str) -> np.ndarray:
+        """Groups × first days: the windows that a maximum or a minimum speaks of."""
+        begin = np.arange(self.first, self.first + self.days)
+        if side == "min":
+            whole = (begin >= self.inside[0]) & (begin + self.length - 1 <= self.inside[1])
+            return np.broadcast_to(whole, self.held.shape)
+        return self._holding()
+
+    def _holding(self) -> np.ndarray:
+        """Groups × first days: the windows that hold a candidate."""
+        number = np.cumsum(np.pad(self.held, ((0, 0), (1, self.length))), axis=1)
+        return number[:, self.length : self.length + self.days] > number[:, : self.days]
+
+    def rows(self, side: str, ratio: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """Group and first day of the windows that stand for their runs, sorted.
+
+        Parameters
+        ----------
+        side : str
+        ratio : ndarray of float or None
+            Per group, what the denominator's history is multiplied by; None for a plain sum.
+        """
+        asked = self.asked(side)
+        if ratio is not None:
+            # A ratio of nothing holds.
+            asked = asked & self._holding()
+        wide = np.pad(self.held, ((0, 0), (1, self.length)))
+        # A window holds other days than the one before it if a day leaves it or enters it.
+        new = wide[:, : self.days] | wide[:, self.length : self.length + self.days]
+        new |= asked & ~np.pad(asked, ((0, 0), (1, 0)))[:, :-1]
+        group, begin = np.nonzero(asked)
+        run = np.cumsum(new[group, begin]) - 1
+        if not len(group):
+            return group, begin
+        below = 0.0 if ratio is None else ratio[:, None] * self.past_over
+        history = (self.past_top - below)[group, begin]
+        history = history if side == "max" else -history
+        start = np.flatnonzero(np.append(True, run[1:] != run[:-1]))
+        most = np.maximum.reduceat(history, start)[run]
+        near = np.flatnonzero((history >= most - ROW * (1.0 + np.abs(most))) | np.isnan(history))
+        _, earliest = np.unique(run[near], return_index=True)
+        chosen = near[earliest]
+        return group[chosen], begin[chosen] + self.first
+
+    def past(self, group: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What history uses in windows, of the measure and of the denominator."""
+        at = start - self.first
+        return self.past_top[group, at], self.past_over[group, at]
+
+    def spans(self, group: np.ndarray, start: np.ndarray) -> csr_matrix:
+        """Windows × bins: which days lie in which window."""
+        at = start - self.first
+        size = np.minimum(self.length, self.days - at)
+        row = np.repeat(np.arange(len(group)), size)
+        bins = np.repeat(group * self.days + at - (np.cumsum(size) - size), size) + np.arange(int(size.sum()))
+        return csr_matrix((np.ones(len(row)), (row, bins)), shape=(len(group), self.bins))
+
+    def every(self, use: Usage, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Groups × first days: what is chosen in each window without history, and its size."""
+        total, size = (a.reshape(self.held.shape) for a in use.totals(chosen, self.bins))
+        result = []
+        for daily in (total, size):
+            wide = np.pad(daily, ((0, 0), (0, self.length)))
+            # Day by day, so that the error of a sum is that of its own terms.
+            added = np.zeros(self.held.shape)
+            for k in range(self.length):
+                added += wide[:, k : k + self.days]
+            result.append(added)
+        return result[0], result[1]
+
+
+def roll(
+    inputs: Inputs,
+    candidates: Candidates,
+    per: Sequence[str],
+    labels: list[Label],
+    uses: list[Usage],
+    length: int,
+    expressions: tuple[Any, Any, Any, Any],
+) -> Rolled:
+    """Lay out the days of a limit's groups.
+
+    Parameters
+    ----------
+    uses : list of Usage
+        By group: of the measure, and perhaps of the denominator.
+    expressions : tuple
+        The measure and the denominator's, and the scope of each.
+    """
+    world, day = inputs.world, candidates.rows.day
+    if "date" not in world.frames["action"]:
+        raise Unchecked("the actions have no dates, and so no windows")
+    inside = world.inside()
+    low = min([inside[0], *(int(day[use.index].min()) for use in uses if len(use.index))])
+    high = max([inside[1], *(int(day[use.index].max()) for use in uses if len(use.index))])
+    first = low - length + 1
+    days = high - first + 1
+    if len(labels) * days > GRID:
+        raise Unchecked(f"{len(labels)} groups with {days} windows each are too many")
+    held = np.zeros((len(labels), days), dtype=bool)
+    daily = []
+    for use in uses:
+        at = day[use.index] - first
+        held[use.code, at] = True
+        daily.append(Usage(use.index, use.code * days + at, use.amount))
+    grids = [np.zeros((len(labels), days)) for _ in range(2)]
+    rows, counts = history_rows(inputs)
+    where_of = {label: g for g, label in enumerate(labels)}
+    for grid, expression, where in zip(grids, expressions[:2], expressions[2:], strict=True):
+        if expression is None:
+            continue
+        use, names = past_usage(inputs, rows.take(counts), np.flatnonzero(counts), expression, where, per)
+        group = np.array([where_of.get(name, -1) for name in names], dtype=np.int64)[use.code]
+        when = rows.day[counts][use.index]
+        for back in range(length):
+            at = when - back - first
+            hit = (group >= 0) & (at >= 0) & (at < days)
+            np.add.at(grid, (group[hit], at[hit]), use.amount[hit])
+    nothing = Usage(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0))
+    over = daily[1] if len(daily) > 1 else nothing
+    return Rolled(length, first, days, inside, daily[0], over, held, *grids)
