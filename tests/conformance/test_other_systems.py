@@ -14,7 +14,10 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
-from bank import FOUR_WEEKS, actions_of, contacts, decide, entry, table, tables_of
+from bank import FOUR_WEEKS, actions_of, contacts, decide, entry, project, table, tables_of
+
+import omniopt as oo
+from omniopt.audit import verify
 
 PAGE = Path(__file__).parents[2] / "docs" / "other_systems.md"
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
@@ -38,6 +41,11 @@ class World:
         rules = {"objective": "value"} | dict(policy)
         tables = tables_of(self.candidates, **self.tables)
         return decide(rules, tables, FOUR_WEEKS, multi_valued=dict(self.multi_valued))
+
+    def project(self, policy: Mapping[str, Any]) -> oo.Project:
+        rules = {"objective": "value"} | dict(policy)
+        tables = tables_of(self.candidates, **self.tables)
+        return project(rules, tables, FOUR_WEEKS, multi_valued=dict(self.multi_valued))
 
 
 def could(*lines: str, columns: str = "customer_id action_id value") -> pd.DataFrame:
@@ -271,6 +279,15 @@ def test_the_plan_is_what_a_person_expects(heading: str) -> None:
     assert contacts(plan) == world.plan
     for (rule, key), number in world.shows.items():
         assert entry(plan, rule)[key] == pytest.approx(number), (rule, key)
+
+
+@pytest.mark.parametrize("heading", WORLDS)
+def test_the_check_finds_the_same(heading: str, tmp_path: Path) -> None:
+    whole = WORLDS[heading].project(POLICIES[heading][0])
+    oo.optimize(whole, gap=0.0).save(tmp_path)
+    result = verify(tmp_path, whole)
+    assert [str(finding) for finding in result.findings] == []
+    assert result.ok
 
 
 @pytest.mark.parametrize("heading", WORLDS)
