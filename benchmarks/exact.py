@@ -81,7 +81,7 @@ def timed(job: Any, *arguments: Any) -> tuple[float, Any]:
 def pulp_alone(problem: Problem, seconds: float) -> exact.Outcome:
     """Hand the whole model to PuLP and HiGHS, building included."""
     m = state_model(problem)
-    return exact.solve(m.objective, m.matrix, m.lo, m.hi, m.lower, m.upper, m.n, GAP, seconds)
+    return exact.solve(m.objective, m.matrix, m.lo, m.hi, m.lower, m.upper, m.integer, GAP, seconds)
 
 
 def main() -> None:

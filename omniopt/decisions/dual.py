@@ -23,6 +23,7 @@ from omniopt.decisions.problem import Problem
 from omniopt.errors import Infeasible
 
 SAMPLE = 300  # units that rough prices are made from
+ROUGH = 50  # steps that they are given
 
 
 @dataclass(frozen=True)
@@ -176,15 +177,25 @@ def rounding(
 
 
 def rough_prices(problem: Problem, index: kernels.UnitIndex) -> np.ndarray:
-    """Lower the bound over a sample of the units, far enough to tell who is in the running.
+    """Lower the bound over a sample of the units, far enough to tell who is in the running."""
+    step = max(1, (len(index.unit_start) - 1) // SAMPLE)
+    return lowered(problem, index, np.zeros(len(problem.system)), step, ROUGH)
+
+
+def lowered(
+    problem: Problem, index: kernels.UnitIndex, prices: np.ndarray, step: int, passes: int
+) -> np.ndarray:
+    """Return prices at which the bound over every ``step``-th unit is lower.
 
     Quasi-Newton steps on a function with kinks end somewhere near its lowest point, which is
-    all that is asked for here.
+    all that is asked for here: any prices prove a bound.
     """
     system = problem.system
+    if not len(prices):
+        return prices
     unit = np.repeat(np.arange(len(index.unit_start) - 1), np.diff(index.unit_start))
-    step = max(1, (len(index.unit_start) - 1) // SAMPLE)
     marks = np.where(unit % step == 0, forced(problem), -1).astype(np.int8)
+    g = system.g
     bounds = [(None if np.isfinite(lo) else 0.0, None if np.isfinite(hi) else 0.0)
               for lo, hi in zip(system.lo, system.hi, strict=True)]  # fmt: skip
 
@@ -193,13 +204,11 @@ def rough_prices(problem: Problem, index: kernels.UnitIndex) -> np.ndarray:
         side = np.where(np.isfinite(side), side, np.where(np.isfinite(system.hi), system.hi, system.lo))
         side = np.where(np.isfinite(side), side, 0.0)
         worth = system.objective - system.matrix.T @ prices
+        cells = system.extra_objective[:g] - system.extra[:, :g].T @ prices
         value, chosen, _ = unit_optima(index, worth, marks)
         value = np.where(np.isfinite(value), value, 0.0)  # a unit outside the sample may not keep its rows
-        return float(prices @ side + step * value.sum()), side - step * (
-            system.matrix @ chosen.astype(np.float64)
-        )
+        total = float(prices @ side + step * value.sum() + np.maximum(cells, 0.0).sum())
+        used = step * (system.matrix @ chosen.astype(np.float64)) + system.extra[:, :g] @ (cells > 0.0)
+        return total, side - used
 
-    start = np.zeros(len(system))
-    if not len(start):
-        return start
-    return minimize(bound, start, jac=True, bounds=bounds, method="L-BFGS-B", options={"maxiter": 50}).x
+    return minimize(bound, prices, jac=True, bounds=bounds, method="L-BFGS-B", options={"maxiter": passes}).x

@@ -131,7 +131,8 @@ def _occasions(problem: Problem) -> tuple[np.ndarray, np.ndarray, int]:
     """
     units, n = problem.units, len(problem)
     row = units.row
-    key = np.stack([units.rule[row], units.occasion])
+    same = _same_members(np.stack([row, units.occasion]), units.member, n)
+    key = np.stack([units.rule[row], units.occasion, same])
     _, occasion, members = np.unique(key, axis=1, return_inverse=True, return_counts=True)
     # an occasion that only one contact can use needs no y: the contact stands for it
     pair = np.unique(np.stack([occasion, units.member]), axis=1)
@@ -141,6 +142,21 @@ def _occasions(problem: Problem) -> tuple[np.ndarray, np.ndarray, int]:
     link = pair[:, shared[pair[0]]]
     links = np.stack([link[1], y[link[0]]], axis=1) if link.size else np.zeros((0, 2), np.int64)
     return np.unique(np.stack([row, column]), axis=1), links, int(shared.sum())
+
+
+def _same_members(classes: np.ndarray, member: np.ndarray, n: int) -> np.ndarray:
+    """Number the classes of rows so that equal numbers mean equal members.
+
+    The same class may have other members in another window or group, and then it is another one.
+    Sets are told apart by the sum of random 64-bit numbers of their members.
+    """
+    if not len(member):
+        return member
+    marks = np.random.default_rng(0).integers(0, 2**63, n, dtype=np.int64).view(np.uint64)
+    _, which = np.unique(classes, axis=1, return_inverse=True)
+    total = np.zeros(int(which.max()) + 1, np.uint64)
+    np.add.at(total, which, marks[member])
+    return np.unique(total, return_inverse=True)[1][which]
 
 
 def _unit_rows(block: _Block, problem: Problem, entry: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import highspy
 import numpy as np
@@ -34,11 +34,20 @@ class Relaxation:
         binds, negative where the lower one does.
     opening : ndarray of float64, shape (l,)
         Prices of the links between contacts and the cells that they open.
+    value : float
+        The LP's objective.
     """
 
     values: np.ndarray
     prices: np.ndarray
     opening: np.ndarray
+    value: float
+
+    def rounded_to(self, chosen: np.ndarray) -> Relaxation:
+        """Return the relaxation with a choice in place of its candidates' values."""
+        values = self.values.copy()
+        values[: len(chosen)] = chosen
+        return replace(self, values=values)
 
 
 def relax(
@@ -87,7 +96,7 @@ def relax(
         reduced = model.objective - model.matrix.T @ duals
         missing = ~active & (reduced > DUAL_TOLERANCE * np.maximum(1.0, np.abs(model.objective)))
         opening = np.maximum(duals[model.cell_links], 0.0)
-        found = Relaxation(values, duals[: model.k], opening)
+        found = Relaxation(values, duals[: model.k], opening, float(model.objective @ values))
         if not missing.any() or _close(problem, index, model, found):
             return found
         program.add(np.flatnonzero(missing))
@@ -137,7 +146,7 @@ class _LinearProgram:
 def _close(problem: Problem, index: kernels.UnitIndex, model: Model, found: Relaxation) -> bool:
     """Whether the prices already prove nearly the value of the candidates solved for."""
     bound = prove(problem, index, found.prices, *opening_prices(model, found)).bound
-    return bound - float(model.objective @ found.values) <= SIFTED * max(1.0, abs(bound))
+    return bound - found.value <= SIFTED * max(1.0, abs(bound))
 
 
 def opening_prices(model: Model, found: Relaxation) -> tuple[np.ndarray, np.ndarray]:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from omniopt.decisions import exact, kernels
-from omniopt.decisions.dual import Dual, all_margins, prove
+from omniopt.decisions.dual import Dual, all_margins, lowered, prove
 from omniopt.decisions.infeasible import explain
 from omniopt.decisions.model import Model, state_model
 from omniopt.decisions.problem import Problem, keeps_rules
@@ -30,6 +30,10 @@ from omniopt.rules.unit_rows import ALWAYS
 WHOLE = 1_000  # candidates up to which everything goes to the exact solver at once
 FIRST_UNDECIDED = 2_000  # candidates left open at first
 GROWTH = 4
+LOOSE = (
+    1e-6  # relative distance of the LP from what its prices prove, from which better prices are looked for
+)
+PASSES = 100  # steps that they are given
 
 Progress = Callable[[str, float, float], None]
 
@@ -139,6 +143,14 @@ def _finish(state: Search, model: Model, index: kernels.UnitIndex) -> Search:
     if model.g:
         best = prove(problem, index, relaxation.prices, *opening_prices(model, relaxation))
         state.tighten(best.bound)
+    if relaxation.value - best.bound > LOOSE * max(1.0, abs(best.bound)):
+        # the units' rows are tighter than the LP sees: its prices are not the best, nor its values a plan
+        refined = prove(problem, index, lowered(problem, index, best.prices, 1, PASSES))
+        if refined.bound < best.bound:
+            best = refined
+            state.tighten(best.bound)
+            state.dual = best if not model.g else state.dual
+            relaxation = relaxation.rounded_to(best.chosen)
     state.report("prices")
     margin = all_margins(problem, index, best)
     undecided = len(problem) if len(problem) <= WHOLE else FIRST_UNDECIDED
@@ -167,12 +179,7 @@ def _empty(state: Search) -> None:
     none = np.zeros(0, bool)
     state.offer(none)
     if state.chosen is None:
-        lo, hi = problem.system.lo, problem.system.hi
-        asking = [k for k in np.flatnonzero((lo > 0) | (hi < 0)) if np.isinf(problem.coupling.penalty[k])]
-        names = [f"the limit '{problem.row_label(int(k))}'" for k in asking]
-        units = problem.units
-        names += [f"the rule '{units.names[i]}'" for i in np.unique(units.rule[units.lo > 0])]
-        raise Infeasible(f"there are no candidates, but {', '.join(names)} asks for some")
+        raise Infeasible(explain(problem, kernels.UnitIndex.of(problem.unit, problem.units)))
     state.dual = Dual(np.zeros(len(problem.system)), state.objective, np.zeros(0), np.zeros(0), none, none)
     state.tighten(state.objective)
 
@@ -219,18 +226,23 @@ def _complete(free: np.ndarray, base: np.ndarray, values: np.ndarray) -> np.ndar
 def _restricted(state: Search, model: Model, free: np.ndarray, base: np.ndarray) -> exact.Outcome:
     """Hand the free candidates and what the fixed ones leave of every row to the exact solver."""
     n = model.n
-    columns = np.concatenate([np.flatnonzero(free), np.arange(n, len(model.objective))])
     fixed = np.where(free, 0.0, base)
-    rest = model.matrix[:, :n] @ fixed
     lower = model.lower.copy()
     lower[model.links[:, 1][fixed[model.links[:, 0]] > 0.5]] = 1.0
+    open_ = np.concatenate([free, np.ones(len(model.objective) - n, bool)])
+    # an occasion that no undecided contact shares is as the fixed ones have it
+    open_[n : n + model.m] = False
+    open_[model.links[free[model.links[:, 0]], 1]] = True
+    columns = np.flatnonzero(open_)
+    settled = np.where(open_, 0.0, np.concatenate([fixed, lower[n:]]))
+    rest = model.matrix @ settled
     matrix = model.matrix[:, columns]
     matters = np.diff(matrix.indptr) > 0
     # rows without free contacts are kept by the fixed ones, or no choice of the free ones mends them
     broken = ~matters & ((rest > model.hi + 1e-7) | (rest < model.lo - 1e-7))
     if broken[: model.cell_links.start].any():
         return exact.Outcome("infeasible", None, -math.inf)
-    constant = float(model.objective[:n] @ fixed)
+    constant = float(model.objective @ settled)
     wanted = 0.0 if len(columns) <= WHOLE else state.gap / 2
     outcome = exact.solve(
         model.objective[columns], matrix[matters], (model.lo - rest)[matters], (model.hi - rest)[matters],

@@ -138,7 +138,7 @@ def rolling_sides(
         if bottom is None:
             edge, ratio = bound[place] - before, nan
         else:
-            edge, ratio = -(before - bound[place] * before_over), bound[place]
+            edge, ratio = bound[place] * before_over - before + 0.0, bound[place]
         none = np.full(len(rows), np.inf)
         low, high = (edge, none) if lower else (-none, edge)
         matrices.append(empty)

@@ -36,8 +36,7 @@ class UnitRows:
     member : ndarray of int64
         Candidates.
     occasion : ndarray of int64
-        Class of each member: members of one row with the same class count once. Among the rows of
-        one rule a class means the same.
+        Class of each member: members of one row with the same class count once.
     names : list of str
     """
 
