@@ -69,6 +69,37 @@ def test_the_past_before_a_leap_day() -> None:
     assert found == ["ann a-call-3"]
 
 
+def test_consent_ends_with_the_leap_day() -> None:
+    """It is granted through 29 February; the offer is valid from that day on."""
+    channels = table("channel requires_consent", "call true")
+    consents = table("customer_id channel purpose granted valid_to", "ann call news true 2028-02-29")
+    offers = table("offer_id valid_from", "a 2028-02-29")
+    candidates = offered("ann a-call-1 1", "ann a-call-2 1", "ann a-call-3 1")
+    found = chosen(policy(), candidates, LEAP, channels=channels, consents=consents, offers=offers)
+    assert found == ["ann a-call-2"]
+
+
+def test_a_commitment_after_the_horizon_still_shares_windows_with_its_last_days() -> None:
+    """A call is promised for 1 March; the horizon ends on the leap day. Windows, weeks and lags see it."""
+    short = {"start": "2028-02-28", "days": 2}
+    candidates = offered("ann a-call-1 5", "ann a-call-2 4")
+    history, offers = past("ann b call 3 - true"), table("offer_id", "a", "b")
+
+    def left(**sections: dict[str, object]) -> list[str]:
+        return chosen(policy(**sections), candidates, short, history=history, offers=offers)
+
+    assert left(contact={"max": 1, "days": 2}) == ["ann a-call-1"]
+    assert left(contact={"max": 1, "every": "week"}) == []
+    assert left(contact={"max": 2, "every": "month"}) == ["ann a-call-1", "ann a-call-2"]
+    assert left(limits={"max": 1, "rolling_days": 2}) == ["ann a-call-1"]
+    apart = {"first": {"offer": "a"}, "then": {"offer": "b"}, "days": 2}
+    assert left(conflicts=apart) == ["ann a-call-1", "ann a-call-2"]
+    assert left(conflicts=apart | {"either_order": True}) == ["ann a-call-1"]
+    need = {"offer": {"offer": "a"}, "needs": {"offer": "b"}, "days": 1}
+    assert left(requires=need) == []
+    assert left(requires=need | {"order": "any"}) == ["ann a-call-2"]
+
+
 ZONES = table(
     "customer_id timezone",
     "ann Europe/Madrid",

@@ -60,6 +60,26 @@ def test_min_may_be_of_any_measure_and_from_a_table() -> None:
     assert found == ["cal new-call-1", "dan new-call-1"]
 
 
+def test_a_group_that_only_the_table_has_stays_shut() -> None:
+    """Five in the west or none: nobody lives there, so it is none, and nothing is paid."""
+    bounds = table("region n cost", "north 2 1", "south 2 1", "west 5 9")
+    columns = {"min": {"table": "t", "column": "n"}, "fixed_cost": {"table": "t", "column": "cost"}}
+    rule = launch(per=["customer.region"]) | columns
+    plan = solve(policy(limits=rule), FOUR, customers=REGIONS, t=bounds)
+    assert (len(plan.contacts), plan.objective) == (4, 8 + 3 - 2)
+    assert entry(plan, "limits 1", **{"customer.region": "west"})["opened"] is False
+
+
+def test_an_offer_in_two_categories_opens_both() -> None:
+    """A category opens at 3: the bundle pays twice, 7 - 6, and takes the loan (2) and the card (1) along."""
+    offers = table("offer_id category", "bundle loan;card", "loan loan", "card card")
+    rule = {"per": ["offer.category"], "fixed_cost": 3}
+    for bundle, expected in ((7, 7 + 2 + 1 - 6), (2, 0)):
+        candidates = offered(f"ann bundle-call-1 {bundle}", "bob loan-call-1 2", "cal card-call-1 1")
+        plan = solve(policy(limits=rule), candidates, multi_valued={"offer.category": ";"}, offers=offers)
+        assert plan.objective == expected
+
+
 def test_a_maximum_beside_all_or_nothing_is_a_maximum() -> None:
     """At least two, at most two, or none: the best two of 5, 4, 3."""
     plan = solve(policy(limits=launch(2, max=2)), FOUR)

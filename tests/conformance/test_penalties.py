@@ -98,6 +98,16 @@ def test_a_launch_that_is_too_small_pays_for_what_it_lacks() -> None:
     assert (contacts(plan), plan.objective) == ([], 0)
 
 
+def test_a_promise_to_nobody_is_paid_for() -> None:
+    """The table promises two in the west, where nobody lives: both are missing, at 1.5 each."""
+    customers = table("customer_id region", *(f"{c} north" for c in ("ann", "bob", "cal", "dan")))
+    promised = table("region n", "north 1", "west 2")
+    rule = {"per": "customer.region", "min": {"table": "t", "column": "n"}, "penalty": 1.5}
+    plan = solve(policy(limits=rule), CALLS, customers=customers, t=promised)
+    assert plan.objective == 17 - 3
+    assert entry(plan, "limits 1", **{"customer.region": "west"})["missed_by"] == 2
+
+
 def test_where_something_is_minimised_the_price_is_added() -> None:
     """Two contacts are promised at 3: the one for 1 is made, the one for 5 is not."""
     candidates = costed("ann a-call-1 0 1", "bob a-call-1 0 5")

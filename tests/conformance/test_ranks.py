@@ -79,6 +79,13 @@ def test_three_ranks_are_kept_one_after_the_other() -> None:
     assert contacts(other) == ["cal a-call-1", "dan a-call-1", "eve a-call-1"]
 
 
+def test_the_share_of_the_last_rank_is_legal_and_without_effect() -> None:
+    """Nothing comes after it that could use it."""
+    last = FEW | {"within": 5}
+    plan = solve(policy([FIRST, last], limits=BUDGET), one_or_two(100))
+    assert (contacts(plan), plan.objective) == (["ann a-call-1"], 100)
+
+
 def test_each_rank_has_its_bound() -> None:
     """The best of the first is 100, its share left 99; what each rank reached stands beside its bound."""
     plan = solve(policy([FIRST | {"within": 0.01}, FEW], limits=BUDGET), one_or_two(99))
