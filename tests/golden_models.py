@@ -34,13 +34,17 @@ COMMITMENT = table("customer_id offer_id channel date planned", "ann card call 4
 
 @dataclass(frozen=True)
 class Golden:
-    """A project with one rule, or two; ``section``, ``rule`` and ``beside`` go into its policy."""
+    """A project with one rule, or two; ``section``, ``rule`` and ``beside`` go into its policy.
+
+    ``floors`` are what earlier objectives, as maximised, have to keep; the model is then that of the next.
+    """
 
     section: str
     rule: dict[str, Any]
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
     objective: Any = "value - cost"
     beside: dict[str, Any] | None = None
+    floors: tuple[float, ...] = ()
 
     def project(self) -> oo.Project:
         rules = [self.rule] if self.beside is None else [self.rule, self.beside]
@@ -113,6 +117,9 @@ GOLDEN = {
     "limit-report_only": Golden(
         "limits", {"name": "watch only", "where": CALLS, "max": 1, "fixed_cost": 9, "report_only": True}
     ),
+    "limit-ranks": Golden("limits", {"name": "budget", "measure": "cost", "max": 6, "penalty": 2,
+        "fixed_cost": 3}, objective=[{"maximise": "value - cost", "within": 0.1}, {"minimise": "contacts"}],
+        floors=(10.5,)),
     "limit-minimise": Golden("limits", {"name": "three contacts", "min": 3}, objective={"minimise": "cost"}),
     "contact-horizon": Golden("contact", {"name": "pressure", "max": 1}),
     "contact-window": Golden("contact", {"name": "pressure", "max": 1, "days": 7}),
