@@ -107,7 +107,6 @@ def missed(
     # Only what is chosen counts, but the groups are those of all living candidates.
     kept = np.zeros(len(all_told.key), dtype=bool)
     kept[all_told.token_of[chosen[all_told.item_of]]] = True
-    new, told = kept.copy(), kept | all_told.base
     asked = owners(inputs, rule)
     width = all_told.labels
     if rule.per:
@@ -121,9 +120,10 @@ def missed(
     begin, end = spans(inputs.world, rule)
     if not len(keys) or not len(begin):
         return None
-    number, fresh = (_filled(all_told, mask, keys, begin, end) for mask in (told, new))
+    number = _filled(all_told, kept | all_told.base, keys, begin, end)
     over = number - np.ceil(least - CAP)[:, None]
-    speaks = fresh > 0 if rule.or_none else np.ones_like(over, dtype=bool)
+    # None is none at all: a window that holds something of the past is not empty.
+    speaks = number > 0 if rule.or_none else np.ones_like(over, dtype=bool)
     short = speaks & (over < 0)
     units, spots = np.nonzero(short)
     for unit, at in list(zip(units.tolist(), spots.tolist(), strict=True))[:5]:
@@ -200,8 +200,8 @@ def demands(
     row, thing = row[which], thing[which]
     held = np.ones(len(need), dtype=bool)
     if rule.or_none:
-        # A locked contact in the window makes it ask already.
-        held = kinds_in(told, low, high, told.locked) > 0
+        # A locked contact in the window, or one of the past, makes it ask already.
+        held = kinds_in(told, low, high, told.base) > 0
     calls = ~held[row]
     fresh = ~there[thing]
     return Demands(need, held, item[fresh], thing[fresh], row[fresh], item[calls], row[calls], len(number))

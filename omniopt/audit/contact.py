@@ -157,8 +157,8 @@ class Tokens:
         Things of one kind count once in a window.
     base : ndarray of bool
         It counts whatever is chosen: history, or a locked contact.
-    locked, item : ndarray of bool
-        A locked contact, or any item, stands behind it.
+    item : ndarray of bool
+        At least one item stands behind it.
     item_of, token_of : ndarray of int
         Which item is (also) which token; a token of history has no item, an occasion may have several.
     labels : int
@@ -172,7 +172,6 @@ class Tokens:
     day: np.ndarray
     kind: np.ndarray
     base: np.ndarray
-    locked: np.ndarray
     item: np.ndarray
     item_of: np.ndarray
     token_of: np.ndarray
@@ -259,12 +258,12 @@ def tokens(
     size = int(new.sum())
     locked = np.append(np.zeros(len(items), dtype=bool) if fixed is None else fixed, False)[item]
     base, free = (item < 0) | locked, (item >= 0) & ~locked
-    flags = np.zeros((3, size), dtype=bool)
-    for flag, which in zip(flags, (base, locked, item >= 0), strict=True):
-        flag[token[which]] = True
+    any_base, any_item = np.zeros(size, dtype=bool), np.zeros(size, dtype=bool)
+    any_base[token[base]] = True
+    any_item[token[item >= 0]] = True
     return Tokens(
-        key[new], owner[new], day[new], kind[new], flags[0], flags[1], flags[2], item[free], token[free],
-        width, rule.count in ("offers", "occasions"),
+        key[new], owner[new], day[new], kind[new], any_base, any_item, item[free], token[free], width,
+        rule.count in ("offers", "occasions"),
     )  # fmt: skip
 
 

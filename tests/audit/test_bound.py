@@ -216,7 +216,7 @@ def contact_kept(
             }
             if new and bound["max"] is not None and number(rule, new, old) > bound["max"]:
                 return False
-            if inside and asked and bound["min"] is not None and (new or not rule.get("min_or_none")):
+            if inside and asked and bound["min"] is not None and (new or old or not rule.get("min_or_none")):
                 if number(rule, new, old) < bound["min"]:
                     return False
     return True
