@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -21,12 +20,12 @@ from omniopt.errors import Infeasible
 IMPOSSIBLE = (19, 29, 48, 58, 61, 76, 91)  # worlds whose policy asks for more than there is
 
 
-def optimised(root: Path, seed: int, **options: Any) -> oo.Plan:
-    return oo.optimize(oo.Project.load(worlds.make(root, seed)), **options)
+def optimised(root: Path, seed: int, everything: bool = False) -> oo.Plan:
+    return oo.optimize(oo.Project.load(worlds.make(root, seed, everything)))
 
 
-def assert_stands(tmp_path: Path, seed: int, **options: Any) -> None:
-    plan = optimised(tmp_path, seed, **options)
+def assert_stands(tmp_path: Path, seed: int, everything: bool = False) -> None:
+    plan = optimised(tmp_path, seed, everything)
     plan.save(tmp_path / "out")
     result = verify(tmp_path / "out")
     assert result.ok, str(result)
@@ -37,6 +36,20 @@ def assert_stands(tmp_path: Path, seed: int, **options: Any) -> None:
 @pytest.mark.parametrize("seed", range(16))
 def test_a_plan_of_the_optimiser_stands(tmp_path: Path, seed: int) -> None:
     assert_stands(tmp_path, seed)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_plan_under_every_kind_of_rule_stands(tmp_path: Path, seed: int) -> None:
+    assert_stands(tmp_path, seed, everything=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ten", range(10))
+def test_many_plans_under_every_kind_of_rule_stand(tmp_path: Path, ten: int) -> None:
+    for seed in range(10 * ten + 12, 10 * ten + 22):
+        root = tmp_path / str(seed)
+        root.mkdir()
+        assert_stands(root, seed, everything=True)
 
 
 @pytest.mark.slow

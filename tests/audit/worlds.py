@@ -6,6 +6,7 @@ import datetime
 from pathlib import Path
 from typing import Any
 
+import further
 import numpy as np
 import pandas as pd
 import yaml
@@ -14,8 +15,11 @@ START = datetime.date(2026, 11, 23)
 CHANNELS = ["app", "call", "email", "sms"]
 
 
-def make(root: Path, seed: int) -> Path:
-    """Write a random project into `root`; return its file. Even seeds bring candidates, odd ones scores."""
+def make(root: Path, seed: int, everything: bool = False) -> Path:
+    """Write a random project into `root`; return its file. Even seeds bring candidates, odd ones scores.
+
+    With `everything` the policy has rules of every kind, none of which can make it impossible.
+    """
     rng = np.random.default_rng(seed)
     days = int(rng.integers(1, 16))
     own = seed % 2 == 0
@@ -38,6 +42,8 @@ def make(root: Path, seed: int) -> Path:
         "multi_valued": {"offer.tags": ";"},
         "policy": policy(rng, len(tables["customers"]), by_name),
     }
+    if everything:
+        further.extend(project["policy"], np.random.default_rng([7, seed]), by_name)
     for name, frame in tables.items():
         frame.sample(frac=1, random_state=seed).to_csv(root / f"{name}.csv", index=False)
     file = root / "omniopt.yaml"
@@ -59,12 +65,14 @@ def _people(rng: np.random.Generator, days: int) -> dict[str, pd.DataFrame]:
             "vip": rng.choice(["true", "false"], n),
             "max_offers": rng.integers(0, 4, n),
             "timezone": np.where(rng.random(n) < 0.2, None, "Europe/Madrid"),
+            "household_id": [f"h{k // 2}" for k in range(n)],
         }
     )
     offers = pd.DataFrame(
         {
             "offer_id": ["card", "fund", "loan"],
             "category": ["plastic", "invest", "credit"],
+            "business_unit": ["retail", "private", "retail"],
             "tags": ["p;q", "r", "q"],
             "value": rng.integers(20, 80, 3),
             "incentive_cost": rng.integers(0, 5, 3),
@@ -112,7 +120,8 @@ def _history(rng: np.random.Generator, customers: list[str], days: int) -> pd.Da
         action = f"a{rng.integers(0, 2)}" if rng.random() < 0.5 else None
         rows[key] = (_date(day), None if planned else rng.choice(outcomes), planned, action)
     columns = ["customer_id", "offer_id", "channel", "date", "outcome", "planned", "action_id"]
-    return pd.DataFrame([(*key[:3], *rest) for key, rest in rows.items()], columns=columns)
+    frame = pd.DataFrame([(*key[:3], *rest) for key, rest in rows.items()], columns=columns)
+    return frame.assign(cost=[0.5 + k % 3 for k in range(len(frame))])
 
 
 def _actions(rng: np.random.Generator, days: int, offers: list[str]) -> pd.DataFrame:
@@ -125,6 +134,7 @@ def _actions(rng: np.random.Generator, days: int, offers: list[str]) -> pd.DataF
             "date": [_date(day) for day in rng.integers(1, days + 1, n)],
             "wave": ["first", "second", *rng.choice(["first", "second"], n - 2)],
             "effort": rng.integers(1, 4, n),
+            "agent": ["kim" if k % 2 else "lee" for k in range(n)],
         }
     )
 
