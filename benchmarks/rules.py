@@ -87,6 +87,10 @@ def kinds(n: float) -> dict[str, tuple[str, Any]]:
         "fixed_cost": ("limits", {"per": ["offer", "channel"], "fixed_cost": 0.15 * n}),
         "all_or_nothing": (
             "limits",
+            {"per": ["offer"], "min": 0.6 * n, "all_or_nothing": True, "fixed_cost": 0.2 * n},
+        ),
+        "25 cells": (
+            "limits",
             {
                 "per": ["offer", "customer.region"],
                 "min": 0.12 * n,

@@ -43,6 +43,8 @@ class Dual:
     searched : ndarray of bool, shape (u,)
         Whether a unit's depth-first search ended; the others' value is the exact solver's, or an
         upper bound of it.
+    marks : ndarray of int8, shape (n,)
+        +1 for contacts that had to be in, -1 for those that must not be, else 0.
     """
 
     prices: np.ndarray
@@ -51,6 +53,7 @@ class Dual:
     value: np.ndarray
     chosen: np.ndarray
     searched: np.ndarray
+    marks: np.ndarray
 
 
 def all_margins(problem: Problem, index: kernels.UnitIndex, dual: Dual) -> np.ndarray:
@@ -60,7 +63,7 @@ def all_margins(problem: Problem, index: kernels.UnitIndex, dual: Dual) -> np.nd
     """
     searched = np.repeat(dual.searched, np.diff(index.unit_start))
     loss = kernels.margins(
-        index.unit_start, dual.worth, forced(problem), dual.value, dual.chosen, searched, *index.rows
+        index.unit_start, dual.worth, dual.marks.copy(), dual.value, dual.chosen, searched, *index.rows
     )
     return np.where(searched, loss, 0.0)
 
@@ -103,6 +106,7 @@ def prove(
     prices: np.ndarray,
     opening: np.ndarray | None = None,
     members: np.ndarray | None = None,
+    cells: np.ndarray | None = None,
 ) -> Dual:
     """Compute the bound that prices prove, with every unit solved exactly.
 
@@ -116,34 +120,48 @@ def prove(
         Prices from 0 of the links between contacts and cells; none if left out.
     members : ndarray of int64, shape (l, 2), optional
         The candidate and the cell of each of these links.
+    cells : ndarray of int8, shape (g,), optional
+        1 for cells held open, 0 for cells held closed, -1 for the others; then the bound is one for
+        the plans that open and close them so.
 
     Returns
     -------
     Dual
+
+    Raises
+    ------
+    Infeasible
+        If a unit cannot keep its own rows.
     """
-    system = problem.system
+    system, marks = problem.system, forced(problem)
     prices, side = system.clipped(prices)
     worth = system.objective - system.matrix.T @ prices
     extra = (system.extra_objective - system.extra.T @ prices)[: system.g]
     if opening is not None and members is not None:
         worth = worth - np.bincount(members[:, 0], opening, minlength=len(worth))
         extra = extra + np.bincount(members[:, 1], opening, minlength=system.g)
-    value, chosen, searched = unit_optima(index, worth, forced(problem))
+    gained = np.maximum(extra, 0.0)
+    if cells is not None:
+        gained = np.where(cells == 1, extra, np.where(cells == 0, 0.0, gained))
+        marks[(problem.coupling.cells.member.T @ (cells == 0).astype(np.float64)) > 0] = -1
+        if (marks[problem.locked] != 1).any():
+            raise Infeasible("a locked contact opens a cell that is held closed")
+    value, chosen, searched = unit_optima(index, worth, marks)
     hard = np.flatnonzero(~searched)[:MOST]
     units = HardUnits(problem, index.unit_start) if len(hard) else None
     for u in hard:
         assert units is not None
-        tight, best = units.solve(int(u), worth, forced(problem))
+        tight, best = units.solve(int(u), worth, marks)
         value[u] = min(value[u], tight)
         if best is not None:
             chosen[index.unit_start[u] : index.unit_start[u + 1]] = best
     if np.isneginf(value).any():
         raise Infeasible("the rules within a unit cannot all be kept")
-    total = math.fsum([*(prices * side), *value, *np.maximum(extra, 0.0)])
+    total = math.fsum([*(prices * side), *value, *gained])
     slip = rounding(problem, index, prices, side, chosen)
     if opening is not None:  # the links' prices enter the worth of contacts and of cells
         slip += 4.0 * float(np.abs(opening).sum()) * len(value) ** 0.5 * np.finfo(np.float64).eps
-    return Dual(prices, total + slip, worth, value, chosen, searched)
+    return Dual(prices, total + slip, worth, value, chosen, searched, marks)
 
 
 def forced(problem: Problem) -> np.ndarray:

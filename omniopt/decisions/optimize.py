@@ -24,7 +24,8 @@ from omniopt.decisions.certificate import (
 from omniopt.decisions.dual import Dual, advantages
 from omniopt.decisions.plan import Plan, alternatives_frame, contact_frame, dropped_frame
 from omniopt.decisions.problem import ROUNDING, Problem, build_problem
-from omniopt.decisions.restrict import Progress, Search, search
+from omniopt.decisions.progress import Progress, Search
+from omniopt.decisions.restrict import search
 from omniopt.errors import BadInput, Faults
 from omniopt.project import Project
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import highspy
 import numpy as np
+from scipy import sparse
 
 from omniopt.decisions import kernels
 from omniopt.decisions.dual import all_margins, prove, rough_prices
@@ -17,7 +18,9 @@ from omniopt.errors import Infeasible
 
 SIFT_FROM = 5_000  # candidates from which the LP is sifted
 SIFTED = 1e-7  # relative distance of bound and LP at which a sifting ends
-PRIMAL = 4  # HiGHS's number for the primal simplex
+DUAL, PRIMAL = 1, 4  # HiGHS's numbers for the simplex that it begins with
+IMPOSSIBLE = "not even fractions of contacts keep all the rules"
+FREE = -1  # of a cell that may be opened or not
 DUAL_TOLERANCE = 1e-7  # HiGHS's own: below it, a reduced cost is nothing
 CLOSEST = 5  # candidates per unit that the first LP of a sifting holds besides the best set
 
@@ -50,10 +53,8 @@ class Relaxation:
         return replace(self, values=values)
 
 
-def relax(
-    problem: Problem, model: Model, index: kernels.UnitIndex, time_limit: float | None = None
-) -> Relaxation:
-    """Solve the LP relaxation.
+class Relaxer:
+    """Solves the LP relaxation, and again with some cells held open or closed.
 
     A large LP is sifted: only candidates that rough prices leave in the running are solved for,
     and those that the LP's own duals show to be missing are added until none is.
@@ -65,66 +66,147 @@ def relax(
         The problem as one model.
     index : UnitIndex
         The problem's units.
-    time_limit : float, optional
-        Seconds.
-
-    Returns
-    -------
-    Relaxation
-
-    Raises
-    ------
-    Infeasible
-        If not even fractions of contacts can keep all rules.
-    TimeoutError
-        If the time limit is reached.
     """
-    deadline = math.inf if time_limit is None else time.monotonic() + time_limit
-    active = np.ones(len(model.objective), bool)
-    if model.n > SIFT_FROM:
-        active[: model.n] = _promising(problem, index, rough_prices(problem, index))
-    program = _LinearProgram(model, np.flatnonzero(active))
-    while True:
-        solved = program.solve(deadline - time.monotonic())
-        if solved is None and active.all():
-            raise Infeasible("not even fractions of contacts keep all the rules")
-        if solved is None:
-            active[:] = True
-            program = _LinearProgram(model, np.flatnonzero(active))
-            continue
-        values, duals = solved
-        reduced = model.objective - model.matrix.T @ duals
-        missing = ~active & (reduced > DUAL_TOLERANCE * np.maximum(1.0, np.abs(model.objective)))
-        opening = np.maximum(duals[model.cell_links], 0.0)
-        found = Relaxation(values, duals[: model.k], opening, float(model.objective @ values))
-        if not missing.any() or _close(problem, index, model, found):
-            return found
-        program.add(np.flatnonzero(missing))
-        active |= missing
+
+    def __init__(self, problem: Problem, model: Model, index: kernels.UnitIndex) -> None:
+        self.problem, self.model, self.index = problem, model, index
+        active = np.ones(len(model.objective), bool)
+        if model.n > SIFT_FROM:
+            active[: model.n] = _promising(problem, index, rough_prices(problem, index))
+        self.active = active
+        self.program = _LinearProgram(model, np.flatnonzero(active[: model.n]))
+
+    def solve(self, time_limit: float | None = None, cells: np.ndarray | None = None) -> Relaxation:
+        """Solve the LP.
+
+        Parameters
+        ----------
+        time_limit : float, optional
+            Seconds.
+        cells : ndarray of int8, shape (g,), optional
+            1 for cells held open, 0 for cells held closed, FREE for the others.
+
+        Returns
+        -------
+        Relaxation
+
+        Raises
+        ------
+        Infeasible
+            If not even fractions of contacts can keep all rules.
+        TimeoutError
+            If the time limit is reached.
+        """
+        model = self.model
+        deadline = math.inf if time_limit is None else time.monotonic() + time_limit
+        cells = np.full(model.g, FREE, np.int8) if cells is None else cells
+        self.program.hold(cells)
+        while True:
+            solved = self.program.solve(deadline - time.monotonic())
+            if solved is None and not self.active.all():
+                self._admit_all(cells, deadline)
+                continue
+            if solved is None:
+                raise Infeasible(IMPOSSIBLE)
+            values, duals = solved
+            reduced = model.objective - model.matrix.T @ duals
+            missing = ~self.active & (reduced > DUAL_TOLERANCE * np.maximum(1.0, np.abs(model.objective)))
+            closed = model.links[len(model.links) - (model.cell_links.stop - model.cell_links.start) :]
+            missing[closed[cells[closed[:, 1] - model.n - model.m] == 0, 0]] = False
+            opening = np.maximum(duals[model.cell_links], 0.0)
+            found = Relaxation(values, duals[: model.k], opening, float(model.objective @ values))
+            if not missing.any() or self._close(found, cells):
+                return found
+            self.program.add(np.flatnonzero(missing))
+            self.active |= missing
+
+    def _admit_all(self, cells: np.ndarray, deadline: float) -> None:
+        """Put all candidates into the LP, and ask without an objective first whether it can be met."""
+        self.active[:] = True
+        self.program = _LinearProgram(self.model, np.arange(self.model.n), priced=False)
+        self.program.hold(cells)
+        possible = self.program.solve(deadline - time.monotonic()) is not None
+        self.program.price()
+        if not possible:
+            raise Infeasible(IMPOSSIBLE)
+
+    def _close(self, found: Relaxation, cells: np.ndarray) -> bool:
+        """Whether the prices already prove nearly the value of the candidates solved for."""
+        opening = opening_prices(self.model, found)
+        try:
+            bound = prove(self.problem, self.index, found.prices, *opening, cells).bound
+        except Infeasible:
+            return False
+        return bound - found.value <= SIFTED * max(1.0, abs(bound))
 
 
 class _LinearProgram:
-    """The LP over some of the model's columns, kept in HiGHS so that more can join it cheaply."""
+    """The LP over some of the candidates, kept in HiGHS so that more can join it cheaply.
 
-    def __init__(self, model: Model, columns: np.ndarray) -> None:
-        self.model, self.matrix = model, model.matrix.tocsc()
+    Links between a candidate and a cell come with the candidate.
+    """
+
+    def __init__(self, model: Model, candidates: np.ndarray, priced: bool = True) -> None:
+        self.model, self.matrix, self.rows = model, model.matrix.tocsc(), model.matrix
+        self.cost = -model.objective if priced else np.zeros(len(model.objective))
+        self.place = np.full(self.matrix.shape[0], -1, np.int64)  # of the model's rows among the program's
+        self.present = np.zeros(0, np.int64)  # the model's row of each of the program's
         self.columns = np.zeros(0, np.int64)
         self.highs = highspy.Highs()
         for option, value in (("output_flag", False), ("threads", 1), ("solver", "simplex")):
             self.highs.setOptionValue(option, value)
-        rows = self.matrix.shape[0]
-        none = np.zeros(0, np.int32)
-        self.highs.addRows(rows, model.lo, model.hi, 0, np.zeros(rows, np.int32), none, np.zeros(0))
-        self.add(columns)
+        links = model.cell_links
+        everything = np.arange(self.matrix.shape[0])
+        self._add_rows(everything[(everything < links.start) | (everything >= links.stop)])
+        self._add_columns(np.arange(model.n, len(model.objective)))
+        self._add_candidates(candidates)
 
-    def add(self, columns: np.ndarray) -> None:
-        """Let more columns in; the solution so far stays where the next solve begins."""
-        part = self.matrix[:, columns]
-        cost, lower, upper = (v[columns] for v in (-self.model.objective, self.model.lower, self.model.upper))
+    def add(self, candidates: np.ndarray) -> None:
+        """Let more candidates in; the solution so far stays where the next solve begins."""
+        self.highs.setOptionValue("simplex_strategy", PRIMAL)  # a solution stays feasible when columns join
+        self._add_candidates(candidates)
+
+    def price(self) -> None:
+        """Bring in the objective that the program was made without."""
+        self.cost = -self.model.objective
+        self.highs.setOptionValue("simplex_strategy", PRIMAL)
+        size = len(self.columns)
+        self.highs.changeColsCost(size, np.arange(size, dtype=np.int32), self.cost[self.columns])
+
+    def hold(self, cells: np.ndarray) -> None:
+        """Hold cells open (1) or closed (0), and leave the others free."""
+        if not len(cells):
+            return
+        # columns y, z and s were the first to come
+        at = np.arange(self.model.m, self.model.m + len(cells), dtype=np.int32)
+        lower, upper = (cells == 1).astype(np.float64), (cells != 0).astype(np.float64)
+        self.highs.changeColsBounds(len(cells), at, lower, upper)
+        self.highs.setOptionValue("simplex_strategy", DUAL)
+
+    def _add_rows(self, rows: np.ndarray) -> None:
+        """Add rows of the model with what the present columns have in them."""
+        self.place[rows] = len(self.present) + np.arange(len(rows))
+        self.present = np.concatenate([self.present, rows])
+        part = self.rows[rows][:, self.columns]
         start, index = part.indptr[:-1].astype(np.int32), part.indices.astype(np.int32)
-        self.highs.addCols(len(columns), cost, lower, upper, part.nnz, start, index, part.data)
-        if len(self.columns):  # a solution stays feasible when columns join
-            self.highs.setOptionValue("simplex_strategy", PRIMAL)
+        lo, hi = self.model.lo[rows], self.model.hi[rows]
+        self.highs.addRows(len(rows), lo, hi, part.nnz, start, index, part.data)
+
+    def _add_candidates(self, candidates: np.ndarray) -> None:
+        links = self.model.cell_links
+        if links.stop > links.start:
+            asked = self.model.links[len(self.model.links) - (links.stop - links.start) :, 0]
+            self._add_rows(links.start + np.flatnonzero(np.isin(asked, candidates)))
+        self._add_columns(candidates)
+
+    def _add_columns(self, columns: np.ndarray) -> None:
+        part = self.matrix[:, columns].tocoo()
+        known = self.place[part.row] >= 0
+        at = (self.place[part.row][known], part.col[known])
+        mine = sparse.csc_array((part.data[known], at), shape=(len(self.present), len(columns)))
+        start, index = mine.indptr[:-1].astype(np.int32), mine.indices.astype(np.int32)
+        lower, upper = self.model.lower[columns], self.model.upper[columns]
+        self.highs.addCols(len(columns), self.cost[columns], lower, upper, mine.nnz, start, index, mine.data)
         self.columns = np.concatenate([self.columns, columns])
 
     def solve(self, seconds: float) -> tuple[np.ndarray, np.ndarray] | None:
@@ -138,15 +220,10 @@ class _LinearProgram:
         if status != highspy.HighsModelStatus.kOptimal:
             raise TimeoutError("the relaxation was not solved in time: give it more")
         solution = self.highs.getSolution()
-        values = np.zeros(len(self.model.objective))
+        values, duals = np.zeros(len(self.model.objective)), np.zeros(self.matrix.shape[0])
         values[self.columns] = solution.col_value
-        return values, -np.array(solution.row_dual)
-
-
-def _close(problem: Problem, index: kernels.UnitIndex, model: Model, found: Relaxation) -> bool:
-    """Whether the prices already prove nearly the value of the candidates solved for."""
-    bound = prove(problem, index, found.prices, *opening_prices(model, found)).bound
-    return bound - found.value <= SIFTED * max(1.0, abs(bound))
+        duals[self.present] = -np.array(solution.row_dual)
+        return values, duals
 
 
 def opening_prices(model: Model, found: Relaxation) -> tuple[np.ndarray, np.ndarray]:

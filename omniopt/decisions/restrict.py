@@ -13,17 +13,17 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
 from omniopt.decisions import exact, kernels
+from omniopt.decisions.cells import branch, undecided_cells
 from omniopt.decisions.dual import Dual, all_margins, lowered, prove
 from omniopt.decisions.infeasible import explain
 from omniopt.decisions.model import Model, state_model
-from omniopt.decisions.problem import Problem, keeps_rules
-from omniopt.decisions.relax import Relaxation, opening_prices, relax
+from omniopt.decisions.problem import Problem
+from omniopt.decisions.progress import Progress, Search
+from omniopt.decisions.relax import Relaxation, Relaxer, opening_prices
 from omniopt.errors import Infeasible, StoppedWithoutPlan
 from omniopt.rules.unit_rows import ALWAYS
 
@@ -34,52 +34,6 @@ LOOSE = (
     1e-6  # relative distance of the LP from what its prices prove, from which better prices are looked for
 )
 PASSES = 100  # steps that they are given
-
-Progress = Callable[[str, float, float], None]
-
-
-@dataclass
-class Search:
-    """State of a solve: the best plan so far and the best bound, as maximised.
-
-    Attributes
-    ----------
-    chosen : ndarray of bool or None, shape (n,)
-    objective, bound : float
-    dual : Dual or None
-        Prices of the limits and what they prove by themselves.
-    """
-
-    problem: Problem
-    gap: float
-    deadline: float
-    progress: Progress
-    chosen: np.ndarray | None = None
-    objective: float = -math.inf
-    bound: float = math.inf
-    dual: Dual | None = None
-
-    def left(self) -> float | None:
-        """Seconds that are left, None for no limit."""
-        return None if math.isinf(self.deadline) else max(self.deadline - time.monotonic(), 0.0)
-
-    def reached(self) -> bool:
-        """Whether the gap asked for is met."""
-        return self.chosen is not None and self.bound - self.objective <= self.gap * max(1.0, abs(self.bound))
-
-    def offer(self, chosen: np.ndarray) -> None:
-        """Take a plan if it keeps the rules and is better than the one at hand."""
-        value = self.problem.value(chosen)
-        if value > self.objective and keeps_rules(self.problem, chosen):
-            self.chosen, self.objective = chosen, value
-
-    def tighten(self, bound: float) -> None:
-        """Take a bound if it is better; no bound is below a plan that is at hand."""
-        self.bound = max(min(self.bound, bound), self.objective)
-
-    def report(self, step: str) -> None:
-        """Tell whoever watches how far bound and plan are apart."""
-        self.progress(step, self.objective, self.bound)
 
 
 def search(
@@ -129,40 +83,49 @@ def search(
 def _finish(state: Search, model: Model, index: kernels.UnitIndex) -> Search:
     """Relax, prove, fix and let the exact solver finish, until the gap is met or time is up."""
     problem = state.problem
+    relaxer = Relaxer(problem, model, index)
     try:
-        relaxation = relax(problem, model, index, state.left())
+        relaxation = relaxer.solve(state.left())
     except TimeoutError as error:
         if state.chosen is None:
             raise StoppedWithoutPlan(str(error)) from None
         state.dual = prove(problem, index, np.zeros(model.k))
         state.tighten(state.dual.bound)
         return state
-    state.dual = prove(problem, index, relaxation.prices)
-    state.tighten(state.dual.bound)
-    best = state.dual
+    state.dual = dual = prove(problem, index, relaxation.prices)
+    state.tighten(dual.bound)
     if model.g:
-        best = prove(problem, index, relaxation.prices, *opening_prices(model, relaxation))
-        state.tighten(best.bound)
-    if relaxation.value - best.bound > LOOSE * max(1.0, abs(best.bound)):
+        dual = prove(problem, index, relaxation.prices, *opening_prices(model, relaxation))
+        state.tighten(dual.bound)
+    if relaxation.value - dual.bound > LOOSE * max(1.0, abs(dual.bound)):
         # the units' rows are tighter than the LP sees: its prices are not the best, nor its values a plan
-        refined = prove(problem, index, lowered(problem, index, best.prices, 1, PASSES))
-        if refined.bound < best.bound:
-            best = refined
-            state.tighten(best.bound)
-            state.dual = best if not model.g else state.dual
-            relaxation = relaxation.rounded_to(best.chosen)
+        refined = prove(problem, index, lowered(problem, index, dual.prices, 1, PASSES))
+        if refined.bound < dual.bound:
+            state.dual = refined if not model.g else state.dual
+            dual, relaxation = refined, relaxation.rounded_to(refined.chosen)
+            state.tighten(dual.bound)
     state.report("prices")
-    margin = all_margins(problem, index, best)
-    undecided = len(problem) if len(problem) <= WHOLE else FIRST_UNDECIDED
-    while not state.reached():
-        undecided = _step(state, model, relaxation, best, margin, min(undecided, len(problem)))
-        if not undecided:
-            break
+    if model.g and len(problem) > WHOLE and undecided_cells(model, relaxation).any():
+        branch(state, model, relaxer, relaxation, dual, close)
+    else:
+        close(state, model, relaxation, dual, all_margins(problem, index, dual))
+    if state.chosen is None and state.bound == -math.inf:
+        raise Infeasible("no way to open cells keeps all rules")
     if state.chosen is None:
         limited = math.isfinite(state.deadline)
         why = "in time: give it more" if limited else "though none is proven impossible"
         raise StoppedWithoutPlan(f"no plan was found {why}")
     return state
+
+
+def close(state: Search, model: Model, relaxation: Relaxation, dual: Dual, margin: np.ndarray) -> None:
+    """Leave more and more candidates to the exact solver, until the gap is met or time is up."""
+    n = len(state.problem)
+    undecided = n if n <= WHOLE else FIRST_UNDECIDED
+    while not state.reached():
+        undecided = _step(state, model, relaxation, dual, margin, min(undecided, n))
+        if not undecided:
+            break
 
 
 def _quick(problem: Problem) -> None:
@@ -180,7 +143,12 @@ def _empty(state: Search) -> None:
     state.offer(none)
     if state.chosen is None:
         raise Infeasible(explain(problem, kernels.UnitIndex.of(problem.unit, problem.units)))
-    state.dual = Dual(np.zeros(len(problem.system)), state.objective, np.zeros(0), np.zeros(0), none, none)
+    system = problem.system
+    missed = system.extras(problem.coupling, none)[system.g :] > 0  # missing a limit is worth its penalty
+    prices, zero = np.zeros(len(system)), np.zeros(0)
+    row = system.slack_row[missed]
+    prices[row] = -system.slack_side[missed] * problem.coupling.penalty[row]
+    state.dual = Dual(prices, state.objective, zero, zero, none, none, np.zeros(0, np.int8))
     state.tighten(state.objective)
 
 
