@@ -6,7 +6,10 @@ import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from omniopt.decisions.diagnosis import Diagnosis
 
 
 @dataclass(frozen=True)
@@ -104,13 +107,19 @@ class Infeasible(OmnioptError):
     ----------
     reason : str
         Which rules clash, in the planner's words.
+    diagnosis : Diagnosis, optional
+        The clash and the ways out as objects.
     """
 
     exit_code = 3
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, diagnosis: Diagnosis | None = None) -> None:
         self.reason = reason
+        self.diagnosis = diagnosis
         super().__init__(reason)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.reason, self.diagnosis)
 
 
 class NotebookFailed(OmnioptError):

@@ -1,67 +1,237 @@
-"""Why no plan keeps all the rules, as far as single rules tell."""
+"""Why no plan keeps all the rules: the smallest set of rules that clash, and the ways out."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any, NoReturn
+
 import numpy as np
+from scipy import sparse
 
 from omniopt.decisions import kernels
+from omniopt.decisions.clash import Found, smallest_clash
+from omniopt.decisions.diagnosis import Clash, Diagnosis, Member, Words
 from omniopt.decisions.dual import forced, unit_optima
-from omniopt.decisions.problem import Problem
+from omniopt.decisions.member_rows import MemberRows
+from omniopt.decisions.oracle import Oracle
+from omniopt.decisions.problem import DAYS, Problem
+from omniopt.decisions.repair import Repairs
+from omniopt.errors import Infeasible
+from omniopt.rules.policy import Limit
+from omniopt.rules.unit_rows import ALWAYS, NO_CAP, UnitRows
 
+SECONDS = 180.0  # for a whole diagnosis
+LEAST = 10.0  # seconds that it gets, however little the solve was given
 SLACK = 1e-9
+TOGETHER = 200  # customers that are looked at in one go
+PASSES = 200  # limits at most whose reach a quick test works out customer by customer
 
 
-def explain(problem: Problem, index: kernels.UnitIndex) -> str:
-    """Name the limits and locks that cannot be kept by themselves; failing that, those that clash.
+def quick_test(problem: Problem, index: kernels.UnitIndex, seconds: float | None = None) -> None:
+    """Find at once what cannot be kept even by itself, before a long solve.
+
+    These are customers whose own rules and locks leave them no choice, not even none, and limits
+    that ask for more, or allow less, than the rules for each customer let the candidates bring.
+    It costs one pass over the customers, and one more for every limit that is not easily met.
+
+    Parameters
+    ----------
+    problem : Problem
+    index : UnitIndex
+        The problem's units.
+    seconds : float, optional
+        See `diagnosed`.
+
+    Raises
+    ------
+    Infeasible
+        With the whole diagnosis.
+    """
+    if len(stuck_units(problem)) or out_of_reach(problem, index) is not None:
+        raise diagnosed(problem, seconds)
+
+
+def diagnosed(problem: Problem, seconds: float | None = None) -> Infeasible:
+    """Return the error for a problem that no plan can solve, with its diagnosis.
 
     Parameters
     ----------
     problem : Problem
         Known to be infeasible.
-    index : UnitIndex
+    seconds : float, optional
+        Time that the solve was given, of which a diagnosis takes no more; but it always gets a little.
+        One that runs out of time says so.
+    """
+    diagnosis = diagnose(problem, SECONDS if seconds is None else min(max(seconds, LEAST), SECONDS))
+    if diagnosis is None:
+        return Infeasible("no plan keeps all the rules, though each few of them could be kept: "
+                          "they leave less room than rounding")  # fmt: skip
+    return Infeasible(diagnosis.text, diagnosis)
+
+
+def diagnose(problem: Problem, seconds: float = SECONDS) -> Diagnosis | None:
+    """Find the smallest set of rules that clash, and the cheapest ways to make a plan possible.
+
+    Parameters
+    ----------
+    problem : Problem
+    seconds : float
+        Time at most.
 
     Returns
     -------
-    str
+    Diagnosis or None
+        None if a plan is possible.
     """
-    return "; ".join(_locks(problem, index) or _limits(problem, index) or _suspects(problem))
+    rows = MemberRows.of(problem)
+    oracle = Oracle(rows, seconds)
+    units = stuck_units(problem)
+    if len(units):
+        found, units = _within_units(problem, rows, oracle, units)
+    else:
+        start = rows.everything()
+        index = kernels.UnitIndex.of(problem.unit, problem.units)
+        reach = out_of_reach(problem, index) if len(problem) else None
+        if reach is not None:
+            start = np.array([m.kind != "limit" for m in rows.members], bool)
+            start[(rows.below if reach[1] == "min" else rows.above)[reach[0]]] = True
+        smallest = smallest_clash(oracle, start)
+        if smallest is None:
+            return None
+        found = smallest
+    if not len(found.members):
+        return None
+    ids = problem.catalogue.ids("customer")
+    customers = tuple(str(c) for c in ids[np.isin(problem.grouping.of, units)]) if len(units) else ()
+    repairs = Repairs(problem, rows, oracle)
+    mended, clashes = repairs.single(found, customers), [found]
+    if not mended:
+        clashes, mended = repairs.combined(found)
+    words = Words(
+        {limit.name: _unit(limit) for limit in problem.policy.limits},
+        {limit.name: limit.rolling_days for limit in problem.policy.limits if limit.rolling_days},
+    )
+    ways = repairs.ranked(mended, words, lambda move: replace(move, group=_shown(problem, move.group)))
+    told = [_told(problem, rows, c, units if i == 0 else units[:0]) for i, c in enumerate(clashes)]
+    oracle.spend(0.5)
+    far = [repairs.reach(clash) for clash in clashes]
+    return Diagnosis(words.message(told, far, ways), told[0], tuple(told[1:]), ways)
 
 
-def _locks(problem: Problem, index: kernels.UnitIndex) -> list[str]:
-    value = unit_optima(index, np.zeros(len(problem)), forced(problem))[0]
-    customers = problem.candidates.customer[index.unit_start[:-1][np.isneginf(value)]]
-    names = problem.catalogue.ids("customer")[customers[:5]]
-    if not len(names):
-        return []
-    more = "" if len(customers) <= 5 else f" and {len(customers) - 5} more"
-    return [f"the locked contacts of customer {', '.join(names)}{more} break contact rules or conflicts"]
+def stuck_units(problem: Problem, kept: set[tuple[str, str]] | None = None, locks: bool = True) -> np.ndarray:
+    """Return the codes of the units whose own rules and locks leave them no choice.
 
-
-def _limits(problem: Problem, index: kernels.UnitIndex) -> list[str]:
-    """Compare each bound with the most, or least, that the customers' own rules let the plan reach.
-
-    Ratios are left out: they hold where nothing is chosen.
+    Parameters
+    ----------
+    problem : Problem
+    kept : set of (rule, side), optional
+        Only these rules are in force.
+    locks : bool
+        Whether the locks are.
     """
-    found, coupling = [], problem.coupling
-    for k in np.flatnonzero(np.isnan(coupling.ratio)):
-        use = problem.matrix[[k]].toarray()[0]
-        for bound, sign, asked, reached in (
-            (coupling.lo[k], 1.0, "at least", "at most"),
-            (coupling.hi[k], -1.0, "at most", "at least"),
-        ):
-            reach = sign * unit_optima(index, sign * use, forced(problem))[0].sum()
-            if np.isfinite(bound) and sign * (reach - bound) < -SLACK * max(1.0, abs(bound)):
-                asks = f"limit '{problem.row_label(int(k))}' asks for {asked} {bound:,.10g}"
-                bring = f"under the rules for each customer the candidates bring {reached} {reach:,.10g}"
-                found.append(f"{asks}, but {bring}")
-    return found
+    units = problem.units if kept is None else _only(problem, kept)
+    asked = (units.lo > np.diff(units.start)) & (units.trigger == ALWAYS)
+    stuck = units.unit[asked]
+    if len(problem) and (len(problem.locked) or (units.lo > 0).any()):
+        index = kernels.UnitIndex.of(problem.unit, units)
+        marks = forced(problem) if locks else np.zeros(len(problem), np.int8)
+        value = unit_optima(index, np.zeros(len(problem)), marks)[0]
+        stuck = np.concatenate([stuck, problem.unit[index.unit_start[:-1][np.isneginf(value)]]])
+    return np.unique(stuck)
 
 
-def _suspects(problem: Problem) -> list[str]:
-    """Every limit can be kept alone: the minimums clash with the maximums or with one another."""
-    coupling = problem.coupling
-    asking = np.flatnonzero((coupling.lo > 0) | (coupling.hi < 0))
-    names = ", ".join(dict.fromkeys(f"'{coupling.rule[k]}'" for k in asking))
-    if not names:
-        return ["the locks cannot be kept beside the limits"]
-    return [f"each limit could be kept by itself, but {names} cannot be met beside the other rules"]
+def out_of_reach(problem: Problem, index: kernels.UnitIndex) -> tuple[int, str] | None:
+    """Return a limit's row and side that the rules for each customer put out of reach, if there is one.
+
+    A side that is kept by some choice at hand is not looked at further, and a ratio never is: what
+    it asks for depends on the rest of the plan.
+    """
+    system, coupling = problem.system, problem.coupling
+    base = unit_optima(index, np.zeros(len(problem)), forced(problem))[1]
+    used = problem.matrix @ base.astype(np.float64)
+    hard = np.isinf(coupling.penalty) & np.isnan(coupling.ratio)
+    hard &= np.diff(sparse.csr_array(system.extra[: len(coupling), : system.g]).indptr) == 0
+    sides = [(k, "min", 1.0, coupling.lo[k]) for k in np.flatnonzero(hard & (used < coupling.lo))]
+    sides += [(k, "max", -1.0, coupling.hi[k]) for k in np.flatnonzero(hard & (used > coupling.hi))]
+    free = not len(problem.locked) and not (problem.units.lo > 0).any()
+    closed = np.zeros(len(problem), bool)
+    closed[problem.units.member[(problem.units.cap == 0)[problem.units.row]]] = True
+    for k, side, sign, bound in sides[:PASSES]:
+        worth = sign * problem.matrix[[k]].toarray()[0]
+        if free:  # one contact each is always possible
+            best = np.maximum.reduceat(np.where(closed, 0.0, np.maximum(worth, 0.0)), index.unit_start[:-1])
+            if best.sum() >= sign * bound:
+                continue
+        reach = unit_optima(index, worth, forced(problem))[0].sum()
+        if reach - sign * bound < -SLACK * max(1.0, abs(bound), float(np.abs(worth).sum())):
+            return int(k), side
+    return None
+
+
+def _within_units(
+    problem: Problem, rows: MemberRows, oracle: Oracle, units: np.ndarray
+) -> tuple[Found, np.ndarray]:
+    """Find a clash of rules for single customers; return it and the units it leaves no choice.
+
+    A few units show a clash; it is smallest if no unit at all is left without a choice by fewer rules.
+    """
+    kept = np.array([m.kind != "limit" for m in rows.members], bool)
+    while True:
+        found = smallest_clash(Oracle(rows.within(units[:TOGETHER]), oracle.left()), kept)
+        if found is None or not len(found.members):
+            return Found(np.zeros(0, np.int64), False), units
+        members = [rows.members[i] for i in found.members]
+        for left_out in found.members:
+            fewer = [rows.members[i] for i in found.members if i != left_out]
+            others = _stuck_by(problem, fewer)
+            if len(others):
+                kept = np.isin(np.arange(len(rows.members)), [i for i in found.members if i != left_out])
+                units = others
+                break
+        else:
+            stuck = _stuck_by(problem, members)
+            return found, stuck if len(stuck) else units
+
+
+def _stuck_by(problem: Problem, members: list[Member]) -> np.ndarray:
+    """Return the units that some rules, with locks if there are any among them, leave no choice."""
+    locked = {(m.group["customer_id"], m.group["action_id"]) for m in members if m.kind == "lock"}
+    c, ids = problem.candidates, [problem.catalogue.ids(entity) for entity in ("customer", "action")]
+    mine = [j for j in problem.locked if (ids[0][c.customer[j]], ids[1][c.action[j]]) in locked]
+    partly = replace(problem, locked=np.array(mine, np.int64))
+    return stuck_units(partly, {(m.rule, m.side) for m in members if m.kind != "lock"})
+
+
+def _only(problem: Problem, kept: set[tuple[str, str]]) -> UnitRows:
+    """Return the unit rows with only some rules' bounds in force."""
+    units = problem.units
+    contact = {rule.name for rule in problem.policy.contact}
+
+    def held(side: str) -> np.ndarray:
+        return np.array([(n, side if n in contact else "") in kept for n in units.names], bool)[units.rule]
+
+    return replace(units, lo=np.where(held("min"), units.lo, 0), cap=np.where(held("max"), units.cap, NO_CAP))
+
+
+def _told(problem: Problem, rows: MemberRows, found: Found, units: np.ndarray) -> Clash:
+    members = [rows.members[i] for i in found.members]
+    shown = tuple(replace(m, group=_shown(problem, m.group)) for m in members)
+    names = tuple(str(problem.grouping.names[u]) for u in units)
+    return Clash(shown, names, problem.grouping.word, found.minimal)
+
+
+def _shown(problem: Problem, group: dict[str, Any]) -> dict[str, Any]:
+    return {a: problem.catalogue.day_text(v) if a in DAYS else v for a, v in group.items()}
+
+
+def _unit(limit: Limit) -> str:
+    """Say what a limit's bounds are numbers of."""
+    if limit.over is None:
+        return limit.measure if limit.measure.isidentifier() else f"of {limit.measure}"
+    over = limit.over if isinstance(limit.over, str) else limit.over.measure
+    return f"{limit.measure} per {over}" if limit.measure != over else f"of all {over}"
+
+
+def explain(problem: Problem, index: kernels.UnitIndex) -> NoReturn:
+    """Raise the error for a problem that no plan can solve; see `diagnosed`."""
+    raise diagnosed(problem)

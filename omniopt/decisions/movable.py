@@ -1,0 +1,112 @@
+"""What of a policy can be moved to make a plan possible, and the problem with it moved."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from omniopt.decisions.diagnosis import Member
+from omniopt.decisions.problem import Problem
+from omniopt.decisions.system import state_system
+from omniopt.project import Project
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What a planner can move: one number, or one rule or lock that can go.
+
+    Attributes
+    ----------
+    member : Member
+        One of the members that it bounds.
+    members : ndarray of int64
+        All of them: the groups of a limit with one number for all.
+    shared : bool
+        Whether it is one number for all groups.
+    before : float or None
+    column : str or None
+        The customers' column that it is read from.
+    """
+
+    member: Member
+    members: np.ndarray
+    shared: bool
+    before: float | None
+    column: str | None = None
+
+    @property
+    def moves(self) -> bool:
+        """Whether it is a number that can move."""
+        return self.member.kind in ("limit", "contact")
+
+
+def same_bound(member: Member, other: Member, shared: bool) -> bool:
+    """Whether two members of limits are bounded by one number."""
+    if (member.kind, member.rule, member.side) != (other.kind, other.rule, other.side):
+        return False
+    return shared or unrolled(member.group) == unrolled(other.group)
+
+
+def unrolled(group: dict[str, Any]) -> dict[str, Any]:
+    """Return a limit's group without the window that a row of it is about."""
+    return {attribute: value for attribute, value in group.items() if attribute != "from"}
+
+
+def written(after: float, digits: int, side: str) -> float:
+    """Write a bound with few digits, on the side that a plan keeps."""
+    near = round(after, digits)
+    if abs(near - after) <= 1e-9 * max(1.0, abs(after)):
+        return near
+    scale = 10.0**digits
+    return (math.ceil(after * scale) if side == "max" else math.floor(after * scale)) / scale
+
+
+def coupling_rows(problem: Problem, bound: Bound) -> np.ndarray:
+    """Return the coupling rows whose bound it is."""
+    coupling, member = problem.coupling, bound.member
+    finite = np.isfinite(coupling.lo if member.side == "min" else coupling.hi) & np.isinf(coupling.penalty)
+    found = [
+        k for k, (rule, group) in enumerate(zip(coupling.rule, coupling.group, strict=True))
+        if rule == member.rule and finite[k] and (bound.shared or unrolled(group) == unrolled(member.group))
+    ]  # fmt: skip
+    return np.array(found, np.int64)
+
+
+def is_ratio(problem: Problem, bound: Bound) -> bool:
+    """Whether it bounds a ratio of sums."""
+    return bool(np.isfinite(problem.coupling.ratio[coupling_rows(problem, bound)]).any())
+
+
+def changed(problem: Problem, bound: Bound, value: float) -> Problem:
+    """Return the problem with a limit's bound at another value."""
+    coupling, ks = problem.coupling, coupling_rows(problem, bound)
+    arrays = {name: getattr(coupling, name).copy() for name in ("lo", "hi", "ratio", "opening")}
+    side = arrays["lo" if bound.member.side == "min" else "hi"]
+    for k in ks:
+        if np.isfinite(coupling.ratio[k]):
+            arrays["ratio"][k] = value
+            side[k] = value * coupling.past_over[k] - coupling.past[k]
+        elif bound.member.side == "min" and np.isfinite(coupling.opening[k]):
+            arrays["opening"][k] = value
+        else:
+            side[k] = value - coupling.past[k]
+    made = replace(coupling, **arrays)
+    first = problem.ranked[0]
+    system = state_system(first.objective, first.cells, made)
+    return replace(problem, coupling=made, matrix=made.matrix, system=system, rank=0)
+
+
+def without(project: Project, member: Member) -> Project:
+    """Return a project without a rule, or a lock."""
+    if member.kind == "lock":
+        pair = [member.group["customer_id"], member.group["action_id"]]
+        locks = [lock for lock in project.changes["locks"] if list(lock[:2]) != pair]
+        return replace(project, changes={**project.changes, "locks": locks})
+    policy = {
+        section: [r for r in rules if r.get("name") != member.rule] if isinstance(rules, list) else rules
+        for section, rules in project.policy.items()
+    }
+    return replace(project, policy=policy)

@@ -1,0 +1,64 @@
+"""Impossible policies: each diagnosis is smallest, each way out works and moves no bound too far."""
+
+from __future__ import annotations
+
+import pytest
+from impossible import FAMILIES, SEEDS, World, cases, mended, reduced
+
+import omniopt as oo
+from omniopt.decisions.diagnosis import Diagnosis
+
+CASES = list(cases())
+
+
+def possible(made: World) -> oo.Plan | None:
+    """The plan, if there is one."""
+    try:
+        return oo.optimize(made.project(), gap=1e-4)
+    except oo.Infeasible:
+        return None
+
+
+def diagnosis_of(made: World) -> Diagnosis:
+    with pytest.raises(oo.Infeasible) as error:
+        oo.optimize(made.project())
+    found = error.value.diagnosis
+    assert found is not None and found.text == error.value.reason
+    return found
+
+
+def test_there_are_fifty_policies_and_no_two_alike() -> None:
+    assert len(CASES) == len(FAMILIES) * len(SEEDS) >= 50
+    assert len({str((made.policy, made.locks, made.tables)) for _, made in CASES}) == len(CASES)
+
+
+@pytest.mark.parametrize("made", [pytest.param(made, id=name) for name, made in CASES])
+def test_a_clash_is_impossible_and_less_of_it_is_possible(made: World) -> None:
+    found = diagnosis_of(made)
+    assert found.minimal
+    for clash in (found.clash, *found.further):
+        members = list(clash.members)
+        assert possible(reduced(made, members)) is None
+        for member in members:
+            rest = [
+                m for m in members if m is not member and (m.rule, "from" in m.group) != (member.rule, True)
+            ]
+            assert possible(reduced(made, rest)) is not None, member
+
+
+@pytest.mark.parametrize("made", [pytest.param(made, id=name) for name, made in CASES])
+def test_every_way_out_works_and_goes_no_further_than_it_has_to(made: World) -> None:
+    found = diagnosis_of(made)
+    assert found.repairs
+    sign = -1.0 if "minimise" in made.policy["objective"] else 1.0
+    for repair in found.repairs:
+        plan = possible(mended(made, repair.moves))
+        assert plan is not None, repair.text
+        assert repair.objective is not None
+        assert sign * plan.objective >= sign * repair.objective - 1e-6
+        assert plan.objective == pytest.approx(repair.objective, rel=2e-3)
+        numbers = [m for m in repair.moves if m.kind == "limit" and m.after is not None]
+        if len(repair.moves) == len(numbers) == 1:
+            assert possible(mended(made, repair.moves, share=0.98)) is None, repair.text
+    lost = [repair.lost for repair in found.repairs]
+    assert lost == sorted(lost, key=lambda v: v if v is not None else float("inf")) and lost[0] == 0.0
