@@ -107,6 +107,11 @@ class ContactRows:
         group = np.concatenate([group, past_group])
         return Things.of(*(v[counted] for v in (candidate, owner, day, kind, group)))
 
+    def _leg(self, rule: Contact, leg: int) -> np.ndarray:
+        """Mark the candidates whose own leg, or whose fallback leg, is in scope."""
+        rows = self.first if leg == 1 else self.second
+        return self.scopes.match(rule.where, rows, rule.name) & (rows.codes["channel"] >= 0)
+
     def _dates_known(self, rule: Contact) -> bool:
         if not self.catalogue.has_dates:
             self.scopes.fault(rule.name, "a rule with days needs a column date in the actions")
@@ -208,7 +213,8 @@ class ContactRows:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Split candidates and history by ``per``; a contact with two values is in both groups.
 
-        With ``per`` on the channel a contact is also in the group of its fallback channel.
+        With ``per`` on the channel a contact is also in the group of its fallback channel, each of
+        the two if it is in scope itself.
         """
         if not rule.per:
             return (
@@ -224,6 +230,11 @@ class ContactRows:
         group = np.zeros(len(index), np.int64)
         for values, code in zip(levels, codes, strict=True):
             group = group * max(len(values), 1) + code
+        if self.scopes.names_channel({}, rule.per):
+            kept = np.concatenate(
+                [self._leg(rule, 1)[inside], np.ones(len(history), bool), self._leg(rule, 2)[inside]]
+            )
+            index, group = index[kept[index]], group[kept[index]]
         past = (index >= len(rows)) & (index < len(rows) + len(history))
         now = np.where(index >= len(rows), index - len(rows) - len(history), index)[~past]
         # a channel and its fallback may share a group
