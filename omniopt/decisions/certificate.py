@@ -16,6 +16,7 @@ from omniopt.errors import Faults
 from omniopt.rules.contact import ContactRows, matches
 from omniopt.rules.limits import Coupling
 from omniopt.rules.policy import Requires
+from omniopt.rules.statements import states
 from omniopt.rules.where import Scopes
 
 STATUSES = ("optimal", "within_gap", "stopped_early")
@@ -68,6 +69,7 @@ def _entry(name: str, kind: str, **values: Any) -> dict[str, Any]:
     return blank | values
 
 
+@states("watched limit")
 def _limit_entries(problem: Problem, chosen: np.ndarray, prices: np.ndarray) -> list[dict[str, Any]]:
     """One entry for every row of every limit, in the policy's order; those only watched have no price."""
     spent = paid(problem, chosen)[0]

@@ -30,6 +30,7 @@ from omniopt.rules.measures import Measures
 from omniopt.rules.pairs import PairRows
 from omniopt.rules.parse import parse_policy
 from omniopt.rules.policy import Objective, Policy
+from omniopt.rules.statements import states
 from omniopt.rules.unit_rows import UnitRows
 from omniopt.rules.units import Units, build_units
 from omniopt.rules.where import Scopes
@@ -224,6 +225,7 @@ def build_unit_rows(candidates: Candidates, policy: Policy, scopes: Scopes, grou
     return UnitRows.stack([contact, pairs.conflicts(policy.conflicts), pairs.requires(policy.requires)])
 
 
+@states("objective")
 def _ranked(objective: Objective, rank: int, measures: Measures, coupling: Coupling) -> Ranked:
     """Read an objective; fixed costs are paid off the first one unless it says otherwise."""
     first, second = measures.evaluate(objective.expression, "objective")

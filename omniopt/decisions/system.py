@@ -8,6 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from omniopt.rules.limits import Coupling
+from omniopt.rules.statements import states
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ class System:
                 prices[row] = max(prices[row], -most) if sign > 0 else min(prices[row], most)
         return prices, np.where(np.isfinite(side) & (prices != 0), side, 0.0)
 
+    @states("ranks")
     def next_rank(self, objective: np.ndarray, cell_objective: np.ndarray, floor: float) -> System:
         """Return the system of the next objective, in which this one stays at or above ``floor``."""
         slacks = len(self.slack_row)
@@ -97,6 +99,7 @@ class System:
         )  # fmt: skip
 
 
+@states("penalty")
 def state_system(objective: np.ndarray, cell_objective: np.ndarray, coupling: Coupling) -> System:
     """Put the limits, their cells and the slacks of soft limits into one system."""
     soft = np.isfinite(coupling.penalty)

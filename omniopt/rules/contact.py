@@ -10,6 +10,7 @@ import numpy as np
 from omniopt.actions.candidates import Candidates
 from omniopt.actions.catalogue import Rows
 from omniopt.rules.policy import ColumnBound, Contact
+from omniopt.rules.statements import states
 from omniopt.rules.unit_rows import UnitRows
 from omniopt.rules.units import Units
 from omniopt.rules.where import Scopes
@@ -45,6 +46,7 @@ class ContactRows:
         asked = count > 0 if rule.min_or_none else np.ones(len(count), bool)
         return windows.owner[asked], count[asked]
 
+    @states("bounds of customers")
     def bound(self, rule: Contact, side: str) -> np.ndarray:
         """Return the bound of every owner, a customer or a household."""
         bound = getattr(rule, side)
@@ -122,6 +124,7 @@ class ContactRows:
             return True
         return False
 
+    @states("what is counted")
     def _kinds(
         self, rule: Contact, rows: Rows, past: Rows, candidate: np.ndarray, owner: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -148,6 +151,7 @@ class ContactRows:
             value[index] = codes[0]
         return np.unique(np.stack([owner, value]), axis=1, return_inverse=True)[1], value >= 0
 
+    @states("horizon and calendar")
     def _period(self, rule: Contact, day: np.ndarray) -> np.ndarray:
         """Day numbers, or the numbers of the calendar weeks or months that the days are in."""
         start = self.catalogue.start
@@ -176,6 +180,7 @@ class ContactRows:
         asked = everybody[self.scopes.match(mine, rows, rule.name)]
         return np.unique(self.units.of[asked]) if rule.unit == "household" else asked
 
+    @states("minimum")
     def _asked(self, rule: Contact, things: Things) -> Windows:
         """List the windows that a minimum is asked of, among the owners that have anything at all.
 
@@ -208,6 +213,7 @@ class ContactRows:
             )  # fmt: skip
         return np.where(wrong, 0, numbers).astype(np.int64)
 
+    @states("each value")
     def _groups(
         self, rule: Contact, inside: np.ndarray, rows: Rows, history: Rows
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

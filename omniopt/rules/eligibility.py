@@ -11,6 +11,7 @@ from omniopt.actions.candidates import Candidates
 from omniopt.actions.catalogue import Rows
 from omniopt.errors import Faults
 from omniopt.rules.policy import After, Eligibility
+from omniopt.rules.statements import states
 from omniopt.rules.where import Scopes
 
 VETO = "veto"
@@ -22,6 +23,7 @@ SAME = {
 }
 
 
+@states("drop")
 def drop_ineligible(candidates: Candidates, rules: list[Eligibility], scopes: Scopes) -> dict[str, int]:
     """Take out what each rule drops, in the policy's order.
 
@@ -65,6 +67,7 @@ class _Triggers:
         return (last > first) & (key >= 0) & (day >= 0)
 
 
+@states("rest")
 def _resting(candidates: Candidates, rule: Eligibility, scopes: Scopes, leg: int) -> np.ndarray:
     """Mark the candidates that a customer's own outcomes keep quiet."""
     assert rule.after is not None and rule.drop_same is not None and rule.for_days is not None

@@ -20,6 +20,7 @@ from omniopt.rules.bounds import Bounds, Key
 from omniopt.rules.measures import Measures
 from omniopt.rules.policy import Denominator, Limit
 from omniopt.rules.rolling import Part, Side, rolling_sides
+from omniopt.rules.statements import states
 from omniopt.rules.where import Scopes
 from omniopt.tables import Tables
 
@@ -179,6 +180,7 @@ class LimitRows:
             cells=cells, **plain, **own,
         )  # fmt: skip
 
+    @states("groups")
     def _limit(self, limit: Limit) -> list[_Block]:
         over = limit.over
         if isinstance(over, str):
@@ -210,6 +212,7 @@ class LimitRows:
             return []
         return self._blocks(limit, over, keys, lo, hi, penalty, cost, top, bottom)
 
+    @states("limit", "ratio", "all or nothing")
     def _blocks(
         self, limit: Limit, over: Denominator | None, keys: list[Key], lo: np.ndarray, hi: np.ndarray,
         penalty: np.ndarray, cost: np.ndarray, top: Part, bottom: Part | None,
@@ -262,6 +265,7 @@ class LimitRows:
             )
         return blocks
 
+    @states("cell")
     def _open(self, limit: Limit, keys: list[Key], cost: np.ndarray, top: Part) -> int:
         """Note the cells of a limit; return the number of the first."""
         first = len(self._rules)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from omniopt.actions.candidates import Candidates
 from omniopt.errors import nearest
+from omniopt.rules.statements import states
 from omniopt.rules.where import Scopes
 
 # Numeric columns that do not add up over contacts; an offer's value is money per response, not per contact.
@@ -95,6 +96,7 @@ class Measures:
                 values = np.where(np.isnan(values) & (codes >= 0), column[codes], values)
         return values
 
+    @states("legs")
     def _legs(self, name: str, rule: str, by_channel: bool) -> tuple[np.ndarray, np.ndarray] | None:
         c = self.candidates
         none = np.zeros(len(c))

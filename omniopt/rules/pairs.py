@@ -9,6 +9,7 @@ import numpy as np
 from omniopt.actions.candidates import Candidates
 from omniopt.rules.contact import matches
 from omniopt.rules.policy import Conflict, Requires
+from omniopt.rules.statements import states
 from omniopt.rules.unit_rows import UnitRows
 from omniopt.rules.units import Units
 from omniopt.rules.where import Scopes, expand
@@ -37,6 +38,7 @@ class PairRows:
         if not self.catalogue.has_dates:
             self.scopes.fault(rule, "a rule with days needs a column date in the actions")
 
+    @states("conflict", "either order", "one scope")
     def _conflict(self, rule: Conflict) -> list[UnitRows]:
         """Pairs that clash; where both sides are one scope, windows that hold at most one."""
         self._dates_known(rule.name)
@@ -62,6 +64,7 @@ class PairRows:
         unit = self.units.of[self.candidates.customer[pair[0]]]
         return [UnitRows.of(rule.name, unit, two, member, member, cap=1), forbidden]
 
+    @states("prerequisite", "in any order")
     def _requires(self, rule: Requires) -> list[UnitRows]:
         """A contact needs one of those before it (or around it); without any it is ruled out."""
         self._dates_known(rule.name)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from omniopt.rules.statements import states
 from omniopt.rules.where import expand
 
 Key = tuple[Any, ...]
@@ -81,6 +82,7 @@ class Side:
     begins: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
 
 
+@states("rolling window")
 def rolling_sides(
     days: int, horizon: tuple[int, int], keys: list[Key], top: Part, bottom: Part | None, past: Part,
     past_over: Part | None, lo: np.ndarray | None, hi: np.ndarray | None, day: np.ndarray,

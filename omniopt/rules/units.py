@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from omniopt.rules.policy import Contact
+from omniopt.rules.statements import states
 from omniopt.rules.where import Scopes
 
 
@@ -30,6 +31,7 @@ class Units:
     word: str
 
 
+@states("household")
 def build_units(contact: list[Contact], scopes: Scopes) -> Units:
     """Return the units that a policy's contact rules need."""
     catalogue = scopes.catalogue

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from omniopt.rules.statements import states
 from omniopt.rules.unit_rows import ALWAYS, ANY, UnitRows
 from omniopt.rules.where import expand
 
@@ -126,6 +127,7 @@ class Windows:
         """Whether a window holds a candidate."""
         return np.bincount(self.row, minlength=len(self.begin)) > 0
 
+    @states("window")
     def at_most(self, cap: np.ndarray, unit: np.ndarray, name: str) -> UnitRows:
         """One row for every window that can be overfull.
 
@@ -142,6 +144,7 @@ class Windows:
         tight &= ~self._inside_previous(room)
         return self._rows(tight, self.taken & ~over[self.row], unit, name, cap=room)
 
+    @states("minimum or none")
     def at_least(self, lo: np.ndarray, unit: np.ndarray, or_none: bool, name: str) -> UnitRows:
         """One row for every window that past contacts do not fill; with ``or_none`` it may stay empty."""
         short = lo - self.past
