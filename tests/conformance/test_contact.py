@@ -191,6 +191,16 @@ def test_with_a_fallback_a_contact_matches_if_either_channel_does() -> None:
     assert chosen(own, candidates, channels=channels) == ["ann a-call-1", "ann a-sms-1"]
 
 
+def test_a_contact_is_in_the_group_of_the_channel_by_which_it_is_in_scope() -> None:
+    """One written and one spoken, of calls and sms: the e-mail is in scope as the call that it may become."""
+    channels = table(
+        "channel kind delivery_rate fallback", "call spoken 1 -", "email written 0.5 call", "sms written 1 -"
+    )
+    candidates = offered("ann a-email-1 5", "ann a-sms-1 4", "ann a-call-1 3")
+    rules = policy(contact={"where": {"channel": ["call", "sms"]}, "per": ["channel.kind"], "max": 1})
+    assert chosen(rules, candidates, channels=channels) == ["ann a-email-1", "ann a-sms-1"]
+
+
 def test_a_fallback_counts_however_seldom_it_is_needed() -> None:
     """All e-mails arrive; by its fallback each is still a contact of the calls."""
     channels = table("channel delivery_rate fallback", "email 1 call", "call 1 -")

@@ -34,6 +34,13 @@ def test_a_customer_with_too_few_candidates_makes_the_plan_impossible() -> None:
         solve(policy(contact={"min": 2}), candidates)
 
 
+def test_a_customer_without_candidates_has_the_minimum_too() -> None:
+    """cal is a customer, and there is nothing for her; she is named."""
+    customers = table("customer_id vip", "ann true", "cal true")
+    with pytest.raises(oo.Infeasible, match="cal"):
+        solve(policy(contact={"min": 1}), offered("ann a-call-1 5"), customers=customers)
+
+
 def test_a_minimum_is_asked_of_the_customers_in_where() -> None:
     """One e-mail is owed to every vip: cal is none, and nothing is asked of him."""
     customers = table("customer_id vip", "ann true", "cal false")
@@ -105,6 +112,15 @@ def test_per_asks_it_of_the_values_that_are_on_offer() -> None:
     assert found == ["ann card-call-1", "ann loan-call-1", "bob loan-call-1"]
 
 
+def test_a_contact_with_two_values_pays_for_both() -> None:
+    """One loan and one card are owed; the bundle (-3) is both, the two alone lose 4."""
+    offers = table("offer_id category", "bundle loan;card", "loan loan", "card card")
+    rules = policy(contact={"min": 1, "per": ["offer.category"]})
+    candidates = offered("ann bundle-call-1 -3", "ann loan-call-1 -2", "ann card-call-1 -2")
+    plan = solve(rules, candidates, multi_valued={"offer.category": ";"}, offers=offers)
+    assert contacts(plan) == ["ann bundle-call-1"]
+
+
 def test_two_offers_on_one_occasion_are_one_occasion() -> None:
     """Two occasions are owed: the second offer of the same call does not count, the e-mail does."""
     candidates = offered("ann a-call-1 5", "ann b-call-1 -1", "ann a-email-1 -3")
@@ -156,6 +172,15 @@ def test_min_or_none_counts_what_is_promised() -> None:
     assert days(rules, "a", "call", "1 8") == ""
 
 
+def test_one_commitment_in_a_window_is_not_none() -> None:
+    """A call is promised for day 3: the second of its week has to come, at a loss, or there is no plan."""
+    rules = policy(contact={"min": 2, "min_or_none": True, "every": "week"})
+    candidates, history = offered("ann a-call-1 -1", "ann a-call-8 -1"), past("ann b call 3 - true")
+    assert chosen(rules, candidates, history=history) == ["ann a-call-1"]
+    with pytest.raises(oo.Infeasible):
+        solve(rules, candidates.iloc[1:], history=history)
+
+
 def test_a_household_owes_its_minimum_once() -> None:
     """One for ann and bob together: the cheaper."""
     homes = table("customer_id household_id", "ann h1", "bob h1", "cal h2")
@@ -170,6 +195,13 @@ def test_a_household_owes_it_if_a_member_is_in_where() -> None:
     candidates = offered("ann a-call-1 -2", "bob a-call-1 -1", "cal a-call-1 -3")
     rules = policy(contact={"where": {"customer.vip": True}, "min": 1, "unit": "household"})
     assert chosen(rules, candidates, customers=homes) == ["ann a-call-1"]
+
+
+def test_a_household_without_candidates_has_its_minimum_too() -> None:
+    """Nothing is on offer to the second house, which is named."""
+    homes = table("customer_id household_id", "ann h1", "cal h2")
+    with pytest.raises(oo.Infeasible, match="h2"):
+        solve(policy(contact={"min": 1, "unit": "household"}), offered("ann a-call-1 5"), customers=homes)
 
 
 def test_the_bounds_of_a_household_agree_among_its_members() -> None:

@@ -53,6 +53,15 @@ def test_minimum_and_maximum_of_one_rule_come_from_columns() -> None:
 
 
 @about("contact.min")
+def test_an_impossible_minimum_names_rule_and_customer() -> None:
+    """cal rests, so that there is nothing for her; the others could be served."""
+    lines = ["ann a-call-1 1", "bob a-call-1 1", "cal a-call-1 1"]
+    rest = [{"name": "not cal", "drop": {"customer.customer_id": "cal"}}]
+    with pytest.raises(oo.Infeasible, match=r"rule 1.*cal|cal.*rule 1"):
+        solve([{"min": 1}], lines, eligibility=rest)
+
+
+@about("contact.min")
 def test_a_minimum_and_a_budget_that_cannot_both_hold() -> None:
     """One for each of three, two in all."""
     lines = ["ann a-call-1 1", "bob a-call-1 1", "cal a-call-1 1"]
