@@ -193,8 +193,8 @@ _ALL = [
     ),
     Statement(
         EACH, "each value",
-        "Each value of the `per` attributes is counted on its own; a channel also has those that fall back "
-        "on it.",
+        "Each value of the `per` attributes is counted on its own. Per channel, a contact counts on its own "
+        "channel and on its fallback's, on each that is in the scope.",
         "every customer (or household) u, group g and window",
         "Σ_(j of u in where and g, in the window) x_j ≤ max(0, max_u - H_ug)",
         ("contact.per",),
