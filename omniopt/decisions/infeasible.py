@@ -10,15 +10,16 @@ from scipy import sparse
 
 from omniopt.decisions import kernels
 from omniopt.decisions.clash import Found, smallest_clash
-from omniopt.decisions.diagnosis import Clash, Diagnosis, Member, Words
+from omniopt.decisions.diagnosis import Clash, Diagnosis, Words
 from omniopt.decisions.dual import forced, unit_optima
 from omniopt.decisions.member_rows import MemberRows
+from omniopt.decisions.movable import in_force
 from omniopt.decisions.oracle import Oracle
 from omniopt.decisions.problem import DAYS, Problem
 from omniopt.decisions.repair import Repairs
 from omniopt.errors import Infeasible
 from omniopt.rules.policy import Limit
-from omniopt.rules.unit_rows import ALWAYS, NO_CAP, UnitRows
+from omniopt.rules.unit_rows import ALWAYS
 
 SECONDS = 180.0  # for a whole diagnosis
 LEAST = 10.0  # seconds that it gets, however little the solve was given
@@ -85,17 +86,17 @@ def diagnose(problem: Problem, seconds: float = SECONDS) -> Diagnosis | None:
     """
     rows = MemberRows.of(problem)
     oracle = Oracle(rows, seconds)
-    units = stuck_units(problem)
+    units, reach = stuck_units(problem), None
     if len(units):
         found, units = _within_units(problem, rows, oracle, units)
     else:
-        start = rows.everything()
         index = kernels.UnitIndex.of(problem.unit, problem.units)
         reach = out_of_reach(problem, index) if len(problem) else None
-        if reach is not None:
-            start = np.array([m.kind != "limit" for m in rows.members], bool)
-            start[(rows.below if reach[1] == "min" else rows.above)[reach[0]]] = True
-        smallest = smallest_clash(oracle, start)
+        smallest = (
+            smallest_clash(oracle, rows.everything())
+            if reach is None
+            else _beyond_reach(problem, rows, oracle, *reach)
+        )
         if smallest is None:
             return None
         found = smallest
@@ -114,28 +115,23 @@ def diagnose(problem: Problem, seconds: float = SECONDS) -> Diagnosis | None:
     ways = repairs.ranked(mended, words, lambda move: replace(move, group=_shown(problem, move.group)))
     told = [_told(problem, rows, c, units if i == 0 else units[:0]) for i, c in enumerate(clashes)]
     oracle.spend(0.5)
-    far = [repairs.reach(clash) for clash in clashes]
+    if reach is None:
+        far = [repairs.reach(clash) for clash in clashes]
+    else:
+        partly = in_force(problem, [rows.members[i] for i in found.members])
+        index = kernels.UnitIndex.of(problem.unit, partly.units)
+        far = [round(_missed(partly, *reach, index)[2], 2), *(None for _ in clashes[1:])]
     return Diagnosis(words.message(told, far, ways), told[0], tuple(told[1:]), ways)
 
 
-def stuck_units(problem: Problem, kept: set[tuple[str, str]] | None = None, locks: bool = True) -> np.ndarray:
-    """Return the codes of the units whose own rules and locks leave them no choice.
-
-    Parameters
-    ----------
-    problem : Problem
-    kept : set of (rule, side), optional
-        Only these rules are in force.
-    locks : bool
-        Whether the locks are.
-    """
-    units = problem.units if kept is None else _only(problem, kept)
+def stuck_units(problem: Problem) -> np.ndarray:
+    """Return the codes of the units whose own rules and locks leave them no choice."""
+    units = problem.units
     asked = (units.lo > np.diff(units.start)) & (units.trigger == ALWAYS)
     stuck = units.unit[asked]
     if len(problem) and (len(problem.locked) or (units.lo > 0).any()):
         index = kernels.UnitIndex.of(problem.unit, units)
-        marks = forced(problem) if locks else np.zeros(len(problem), np.int8)
-        value = unit_optima(index, np.zeros(len(problem)), marks)[0]
+        value = unit_optima(index, np.zeros(len(problem)), forced(problem))[0]
         stuck = np.concatenate([stuck, problem.unit[index.unit_start[:-1][np.isneginf(value)]]])
     return np.unique(stuck)
 
@@ -157,15 +153,39 @@ def out_of_reach(problem: Problem, index: kernels.UnitIndex) -> tuple[int, str] 
     closed = np.zeros(len(problem), bool)
     closed[problem.units.member[(problem.units.cap == 0)[problem.units.row]]] = True
     for k, side, sign, bound in sides[:PASSES]:
-        worth = sign * problem.matrix[[k]].toarray()[0]
         if free:  # one contact each is always possible
-            best = np.maximum.reduceat(np.where(closed, 0.0, np.maximum(worth, 0.0)), index.unit_start[:-1])
-            if best.sum() >= sign * bound:
+            worth = np.where(closed, 0.0, np.maximum(sign * problem.matrix[[k]].toarray()[0], 0.0))
+            if np.maximum.reduceat(worth, index.unit_start[:-1]).sum() >= sign * bound:
                 continue
-        reach = unit_optima(index, worth, forced(problem))[0].sum()
-        if reach - sign * bound < -SLACK * max(1.0, abs(bound), float(np.abs(worth).sum())):
+        if _missed(problem, int(k), side, index)[0]:
             return int(k), side
     return None
+
+
+def _missed(problem: Problem, k: int, side: str, index: kernels.UnitIndex) -> tuple[bool, bool, float]:
+    """Whether customers' own rules put a limit's bound out of reach, whether that is exact, the reach."""
+    sign, bound = (1.0, problem.coupling.lo[k]) if side == "min" else (-1.0, problem.coupling.hi[k])
+    worth = sign * problem.matrix[[k]].toarray()[0]
+    value, _, searched = unit_optima(index, worth, forced(problem))
+    room = SLACK * max(1.0, abs(bound), float(np.abs(worth).sum()))
+    reach = float(value.sum())
+    return reach - sign * bound < -room, bool(searched.all()), sign * reach + problem.coupling.past[k]
+
+
+def _beyond_reach(problem: Problem, rows: MemberRows, oracle: Oracle, k: int, side: str) -> Found | None:
+    """Find the fewest rules for customers, and locks, that put a limit out of reach."""
+    limit = int((rows.below if side == "min" else rows.above)[k])
+    kept = [i for i, m in enumerate(rows.members) if m.kind != "limit"]
+    sure = True
+    for i in list(kept):
+        fewer = [rows.members[j] for j in kept if j != i]
+        partly = in_force(problem, fewer)
+        index = kernels.UnitIndex.of(problem.unit, partly.units)
+        missed, exact, _ = _missed(partly, k, side, index)
+        sure &= missed or exact
+        if missed:
+            kept.remove(i)
+    return Found(np.array(sorted([*kept, limit])), sure)
 
 
 def _within_units(
@@ -183,34 +203,14 @@ def _within_units(
         members = [rows.members[i] for i in found.members]
         for left_out in found.members:
             fewer = [rows.members[i] for i in found.members if i != left_out]
-            others = _stuck_by(problem, fewer)
+            others = stuck_units(in_force(problem, fewer))
             if len(others):
                 kept = np.isin(np.arange(len(rows.members)), [i for i in found.members if i != left_out])
                 units = others
                 break
         else:
-            stuck = _stuck_by(problem, members)
+            stuck = stuck_units(in_force(problem, members))
             return found, stuck if len(stuck) else units
-
-
-def _stuck_by(problem: Problem, members: list[Member]) -> np.ndarray:
-    """Return the units that some rules, with locks if there are any among them, leave no choice."""
-    locked = {(m.group["customer_id"], m.group["action_id"]) for m in members if m.kind == "lock"}
-    c, ids = problem.candidates, [problem.catalogue.ids(entity) for entity in ("customer", "action")]
-    mine = [j for j in problem.locked if (ids[0][c.customer[j]], ids[1][c.action[j]]) in locked]
-    partly = replace(problem, locked=np.array(mine, np.int64))
-    return stuck_units(partly, {(m.rule, m.side) for m in members if m.kind != "lock"})
-
-
-def _only(problem: Problem, kept: set[tuple[str, str]]) -> UnitRows:
-    """Return the unit rows with only some rules' bounds in force."""
-    units = problem.units
-    contact = {rule.name for rule in problem.policy.contact}
-
-    def held(side: str) -> np.ndarray:
-        return np.array([(n, side if n in contact else "") in kept for n in units.names], bool)[units.rule]
-
-    return replace(units, lo=np.where(held("min"), units.lo, 0), cap=np.where(held("max"), units.cap, NO_CAP))
 
 
 def _told(problem: Problem, rows: MemberRows, found: Found, units: np.ndarray) -> Clash:

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from omniopt.decisions.diagnosis import Member
+from omniopt.decisions.member_rows import MemberRows
 from omniopt.decisions.problem import Problem
 from omniopt.decisions.system import state_system
 from omniopt.project import Project
+from omniopt.rules.unit_rows import NO_CAP
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,48 @@ def changed(problem: Problem, bound: Bound, value: float) -> Problem:
     first = problem.ranked[0]
     system = state_system(first.objective, first.cells, made)
     return replace(problem, coupling=made, matrix=made.matrix, system=system, rank=0)
+
+
+def in_force(problem: Problem, members: list[Member]) -> Problem:
+    """Return the problem with no rules for customers, and no locks, but these."""
+    locked = {(m.group["customer_id"], m.group["action_id"]) for m in members if m.kind == "lock"}
+    c, ids = problem.candidates, [problem.catalogue.ids(entity) for entity in ("customer", "action")]
+    mine = [j for j in problem.locked if (ids[0][c.customer[j]], ids[1][c.action[j]]) in locked]
+    kept = {(m.rule, m.side) for m in members if m.kind != "lock"}
+    units = problem.units
+    contact = {rule.name for rule in problem.policy.contact}
+
+    def held(side: str) -> np.ndarray:
+        return np.array([(n, side if n in contact else "") in kept for n in units.names], bool)[units.rule]
+
+    lo, cap = np.where(held("min"), units.lo, 0), np.where(held("max"), units.cap, NO_CAP)
+    return replace(problem, locked=np.array(mine, np.int64), units=replace(units, lo=lo, cap=cap))
+
+
+def pursued(problem: Problem, rows: MemberRows, kept: np.ndarray, bound: Bound) -> Problem:
+    """Return the problem of coming as close to the bound of one row as the other kept members allow.
+
+    Parameters
+    ----------
+    problem : Problem
+    rows : MemberRows
+        Its members.
+    kept : ndarray of bool, shape (members,)
+    bound : Bound
+        Of one row only.
+    """
+    partly = in_force(problem, [m for m, held in zip(rows.members, kept, strict=True) if held])
+    coupling, (k,) = problem.coupling, coupling_rows(problem, bound)
+    sign = 1.0 if bound.member.side == "min" else -1.0
+    objective = sign * problem.matrix[[k]].toarray()[0]
+    opening = sign * problem.system.extra[[k]].toarray()[0, : len(coupling.cells)]
+    mine = np.isin(np.arange(len(rows.members)), bound.members)
+    held = np.append(kept & ~mine, [True, False])
+    size = len(coupling)
+    lo = np.where(held[rows.below[:size]], coupling.lo, -np.inf)
+    hi = np.where(held[rows.above[:size]], coupling.hi, np.inf)
+    made = replace(coupling, lo=lo, hi=hi, penalty=np.full(size, np.inf))
+    return replace(partly, coupling=made, system=state_system(objective, opening, made), rank=0)
 
 
 def without(project: Project, member: Member) -> Project:

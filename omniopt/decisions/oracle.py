@@ -21,6 +21,7 @@ from omniopt.decisions.member_rows import ROUNDING, MemberRows
 STRAIGHT = 4_000  # columns up to which the exact solver gets all that is open at once
 GROWTH = 4
 LARGE = 20_000  # columns from which the LP is solved by the primal simplex
+KNOWN = 10  # plans that are kept, since one may answer a later question
 PRIMAL = 4  # HiGHS's number for it
 
 
@@ -80,6 +81,8 @@ class Oracle:
         self.system, self.deadline = system, time.monotonic() + seconds
         self.solves, self.patience = 0, seconds
         self._program: _Program | None = None
+        nothing = system.lower
+        self._known = [nothing, np.where(np.isfinite(system.upper), system.upper, nothing)]  # nothing, all
 
     def left(self) -> float:
         """Seconds that are left."""
@@ -103,6 +106,10 @@ class Oracle:
             return Answer(None)
         until = time.monotonic() + min(self.patience, self.left())
         lo, hi = system.bounds(kept)
+        if not len(slack.price):
+            for known in self._known:
+                if self._keeps(known, lo, hi, slack):
+                    return Answer(True, known)
         self.solves += 1
         self._program = self._program or _Program(system)
         solved, values, ray = self._program.solve(lo, hi, slack, until - time.monotonic())
@@ -113,9 +120,12 @@ class Oracle:
         assert values is not None
         whole = np.where(np.append(system.integer, slack.integer), np.round(values), values)
         near = np.abs(values - whole).max(initial=0.0) < 1e-6
-        if near and self._keeps(whole, lo, hi, slack):
-            return Answer(True, whole)
-        return self._whole(values, lo, hi, slack, until)
+        answer = Answer(True, whole)
+        if not near or not self._keeps(whole, lo, hi, slack):
+            answer = self._whole(values, lo, hi, slack, until)
+        if answer.values is not None:
+            self._known = [*self._known[:2], answer.values[: len(system.lower)], *self._known[2:KNOWN]]
+        return answer
 
     def _members(self, ray: np.ndarray | None, kept: np.ndarray) -> np.ndarray:
         """Members of the rows that a proof of impossibility uses."""
@@ -185,7 +195,7 @@ class Oracle:
         room = max(most - int(free[:n].sum()), most // 2)
         if len(order):
             step = max(1.0, len(order) / room)
-            free[order[np.arange(0, len(order), step).astype(np.int64)]] = True
+            free[order[(np.arange(int(len(order) / step)) * step).astype(np.int64)]] = True
         fixed = np.flatnonzero(~free)
         low[fixed] = up[fixed] = np.round(values[fixed])
         return low, up

@@ -26,6 +26,7 @@ from omniopt.decisions.movable import (
     changed,
     coupling_rows,
     is_ratio,
+    pursued,
     same_bound,
     unrolled,
     without,
@@ -36,6 +37,7 @@ from omniopt.decisions.problem import Problem, build_problem, keeps_rules
 from omniopt.project import Project
 from omniopt.rules.policy import ColumnBound, Reference
 
+NEAR = 1e-5  # relative gap of how close a large problem comes to a bound
 GAP = 1e-3  # of the plans that tell what a repair costs
 SHARE = 10.0  # seconds at most for one of them
 STEPS = 8  # at which a ratio, or a whole number, is moved
@@ -191,6 +193,8 @@ class Repairs:
                 return None
             move = Move(member.kind, member.rule, member.side, member.group, member.bound, None)
             return Way(bound, move), answer.values[: self.rows.n] > 0.5
+        if self.rows.n > SMALL and member.kind == "limit" and len(bound.members) == 1:
+            return self._searched(bound, kept)
         answer = self.oracle.ask(kept, self._slack([bound]))
         if answer.values is None:
             return None
@@ -198,17 +202,33 @@ class Repairs:
         if member.kind == "contact":
             counted, step = self._count(bound, max(1, round(slack)) + more, customers)
             return None if counted is None else (Way(bound, counted, step), chosen)
-        after = self._after(self.problem, bound, chosen)
+        return self._written(bound, kept, chosen)
+
+    def _written(self, bound: Bound, kept: np.ndarray, chosen: np.ndarray) -> tuple[Way, np.ndarray] | None:
+        """Write down where a limit's bound goes for a plan to keep it."""
+        member, after = bound.member, self._after(self.problem, bound, chosen)
         if after is not None and is_ratio(self.problem, bound):
             after, chosen = self._nearer(bound, kept, after, chosen)
         if after is None:
             return None
         group = {} if bound.shared else unrolled(member.group)
         digits = 4 if is_ratio(self.problem, bound) or abs(after) < 1 else 2
-        move = Move(
-            "limit", member.rule, member.side, group, bound.before, written(after, digits, member.side)
-        )
-        return Way(bound, move), chosen
+        where = written(after, digits, member.side)
+        return Way(bound, Move("limit", member.rule, member.side, group, bound.before, where)), chosen
+
+    def _searched(self, bound: Bound, kept: np.ndarray) -> tuple[Way, np.ndarray] | None:
+        """Do the same for one row of a large problem, by the way in which such problems are solved."""
+        from omniopt.decisions.restrict import search  # which calls for a diagnosis itself
+
+        free = kept.copy()
+        free[bound.members] = False
+        start = self.oracle.ask(free)
+        if start.values is None:
+            return None
+        nearest = pursued(self.problem, self.rows, kept, bound)
+        seconds = max(min(self.oracle.patience, self.oracle.left()), 0.1)
+        state = search(nearest, NEAR, seconds, lambda *_: None, start.values[: self.rows.n] > 0.5)
+        return None if state.chosen is None else self._written(bound, kept, state.chosen)
 
     def reach(self, found: Found) -> float | None:
         """Return how far a clash lets its only limit, or its only minimum within customers, come."""

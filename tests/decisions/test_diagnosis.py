@@ -6,6 +6,7 @@ import pytest
 from impossible import FAMILIES, SEEDS, World, cases, mended, reduced
 
 import omniopt as oo
+from omniopt.decisions import oracle, repair
 from omniopt.decisions.diagnosis import Diagnosis
 
 CASES = list(cases())
@@ -51,14 +52,43 @@ def test_every_way_out_works_and_goes_no_further_than_it_has_to(made: World) -> 
     found = diagnosis_of(made)
     assert found.repairs
     sign = -1.0 if "minimise" in made.policy["objective"] else 1.0
-    for repair in found.repairs:
-        plan = possible(mended(made, repair.moves))
-        assert plan is not None, repair.text
-        assert repair.objective is not None
-        assert sign * plan.objective >= sign * repair.objective - 1e-6
-        assert plan.objective == pytest.approx(repair.objective, rel=2e-3)
-        numbers = [m for m in repair.moves if m.kind == "limit" and m.after is not None]
-        if len(repair.moves) == len(numbers) == 1:
-            assert possible(mended(made, repair.moves, share=0.98)) is None, repair.text
-    lost = [repair.lost for repair in found.repairs]
+    for way in found.repairs:
+        plan = possible(mended(made, way.moves))
+        assert plan is not None, way.text
+        assert way.objective is not None
+        assert sign * plan.objective >= sign * way.objective - 1e-6
+        assert plan.objective == pytest.approx(way.objective, rel=2e-3)
+        numbers = [m for m in way.moves if m.kind == "limit" and m.after is not None]
+        if len(way.moves) == len(numbers) == 1:
+            assert possible(mended(made, way.moves, share=0.98)) is None, way.text
+    lost = [way.lost for way in found.repairs]
     assert lost == sorted(lost, key=lambda v: v if v is not None else float("inf")) and lost[0] == 0.0
+
+
+@pytest.mark.parametrize(
+    "family",
+    [
+        "guarantee_against_budget",
+        "guarantee_against_capacity",
+        "two_guarantees_against_a_cap",
+        "conflict_against_guarantees",
+        "table_against_table",
+        "all_or_nothing_against_a_guarantee",
+        "hurdle_against_a_guarantee",
+        "whole_numbers_only",
+    ],
+)
+def test_the_ways_of_large_problems_lead_to_the_same_clash(
+    family: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = next(w for name, w in CASES if name == f"{family}-2")
+    straight = diagnosis_of(made)
+    monkeypatch.setattr(oracle, "STRAIGHT", 4)
+    monkeypatch.setattr(oracle, "LARGE", 0)
+    monkeypatch.setattr(repair, "SMALL", 0)
+    found = diagnosis_of(made)
+    assert found.minimal and found.clash == straight.clash
+    ways = {tuple((m.rule, m.side) for m in r.moves) for r in found.repairs}
+    assert ways == {tuple((m.rule, m.side) for m in r.moves) for r in straight.repairs}
+    for way in found.repairs:
+        assert possible(mended(made, way.moves)) is not None, way.text
