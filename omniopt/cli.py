@@ -81,6 +81,7 @@ def fail(ctx: click.Context, error: OmnioptError) -> NoReturn:
     elif isinstance(error, Infeasible):
         say(f"no plan keeps all the rules: {error.reason}")
         answer |= {"status": "infeasible"}
+        answer |= {} if error.diagnosis is None else {"diagnosis": error.diagnosis.as_dict()}
     else:
         say(str(error))
     if isinstance(error, NotebookFailed):
