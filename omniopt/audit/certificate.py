@@ -190,7 +190,7 @@ class Ledger:
             if key in ledger.entries:
                 faults.add(f"two entries for {key[2] or 'one row'}", file=FILE, rule=key[1])
             ledger.entries[key] = entry
-            if entry.get("kind") == "limit" and not entry.get("report_only"):
+            if entry.get("kind") == "limit" and entry.get("report_only") is not True:
                 ledger.place[id(entry)] = len(ledger.place)
         return ledger
 

@@ -158,7 +158,7 @@ def _check_row(ledger: Ledger, row: _Row, faults: Faults) -> dict[str, Any] | No
     if bool(entry.get("vacuous", False)) != vacuous:
         words = "its denominator is zero" if vacuous else "its denominator is not zero"
         faults.add(f"vacuous{where}: {words}, the certificate says otherwise", file=FILE, rule=limit.name)
-    if bool(entry.get("report_only", False)) != limit.report_only:
+    if entry.get("report_only", False) is not limit.report_only:
         words = "for the report only" if limit.report_only else "no rule for the report only"
         faults.add(f"the rule is {words}, the certificate says otherwise", file=FILE, rule=limit.name)
     if limit.report_only:

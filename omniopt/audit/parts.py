@@ -16,7 +16,7 @@ from omniopt.audit.inputs import Inputs
 from omniopt.audit.pairs import Conflict, pairs
 from omniopt.audit.rounding import CAP
 from omniopt.audit.scope import Rows
-from omniopt.audit.search import Asks, Parts
+from omniopt.audit.search import Asks, Bins, Parts, largest
 
 
 def split(
@@ -180,18 +180,8 @@ def _assemble(
     token_start, token = _rows(place[np.append(links.item, item)], np.append(links.token, thing), len(order))
     window_start, window = _rows(links.token_there, links.window, n_tokens)
     foe_start, foe = _rows(place[one], place[other], len(order))
-    # Where a window counts items one by one, item and token are the same thing.
-    item_of_token = np.full(n_tokens, -1)
-    item_of_token[links.token] = place[links.item]
-    plain = links.plain[links.window]
-    member_start, member = _rows(links.window[plain], item_of_token[links.token_there[plain]], n_windows)
-    part_of_window = np.full(n_windows, -1)
-    filled = np.flatnonzero(member_start[1:] > member_start[:-1])
-    part_of_window[filled] = np.searchsorted(start, member[member_start[filled]], side="right") - 1
-    ranked_start, ranked = _rows(part_of_window[filled], filled, len(start) - 1)
-    home = np.full(len(order), -1)
-    _cover(home, worth[order], member_start, member, links.room, ranked_start, ranked)
     clique, cliques = _cliques(start, foe_start, foe)
+    bins = _bins(worth[order], start, place, links, clique, cliques, n_tokens)
 
     row_of_token = np.full(n_tokens, -1)
     row_of_token[thing] = row
@@ -207,7 +197,7 @@ def _assemble(
     )  # fmt: skip
     parts = Parts(
         start, worth[order], token_start, token, window_start, window, links.room, foe_start, foe,
-        home, clique, cliques, asks,
+        bins, asks,
     )  # fmt: skip
     return parts, order
 
@@ -219,31 +209,86 @@ def _rows(row: np.ndarray, value: np.ndarray, size: int) -> tuple[np.ndarray, np
     return start, value[order].astype(np.int64)
 
 
+def _bins(
+    worth: np.ndarray, start: np.ndarray, place: np.ndarray, links: _Links, clique: np.ndarray, cliques: int,
+    n_tokens: int,
+) -> Bins:  # fmt: skip
+    """Windows and cliques that between them hold every item once at most, those first that hold most back."""
+    n, n_windows, n_parts = len(worth), len(links.room), len(start) - 1
+    token_start, token_window = _rows(links.token_there, links.window, links.tokens)
+    pick, which = expand(token_start[links.token], token_start[links.token + 1])
+    alike = np.flatnonzero(clique >= 0)
+    # Members of every window, then those of every clique, each of which counts as a thing of its own.
+    group = np.append(token_window[pick], clique[alike] + n_windows)
+    item = np.append(place[links.item[which]], alike)
+    thing = np.append(links.token[which], alike + n_tokens)
+    order = np.lexsort((item, group))
+    size = n_windows + cliques
+    member_start = np.append(0, np.cumsum(np.bincount(group, minlength=size))).astype(np.int64)
+    filled = np.flatnonzero(np.diff(member_start))
+    part = np.searchsorted(start, item[order][member_start[filled]], side="right") - 1
+    ranked_start, ranked = _rows(part, filled, n_parts)
+    home, home_thing = np.full(n, -1), np.full(n, -1)
+    room = np.append(links.room, np.ones(cliques, dtype=np.int64)).astype(np.int64)
+    widest = int(np.diff(member_start).max(initial=0))
+    _cover(
+        home, home_thing, worth, member_start, item[order], thing[order], room, ranked_start, ranked,
+        np.zeros(n_tokens + n), np.full(n_tokens + n, -1), np.zeros(widest),
+    )  # fmt: skip
+    held = np.flatnonzero(home >= 0)
+    place_of = np.full(size, -1)
+    used = np.unique(home[held])
+    used = used[np.argsort(part[np.searchsorted(filled, used)], kind="stable")]
+    place_of[used] = np.arange(len(used))
+    wide = n_tokens + n
+    number, slot_of = np.unique(place_of[home[held]] * wide + home_thing[held], return_inverse=True)
+    slot = np.full(n, -1)
+    slot[held] = slot_of
+    bin_part = part[np.searchsorted(filled, used)]
+    return Bins(
+        np.searchsorted(bin_part, np.arange(n_parts + 1)),
+        np.where(used < n_windows, used, -1),
+        np.searchsorted(number // max(wide, 1), np.arange(len(used) + 1)),
+        np.where(number % max(wide, 1) < n_tokens, number % max(wide, 1), -1),
+        slot,
+    )
+
+
 @numba.njit(cache=True)
 def _cover(  # type: ignore[no-untyped-def]  # pragma: no cover
-    home, worth, member_start, member, room, ranked_start, ranked
+    home, home_thing, worth, member_start, member, thing, room, ranked_start, ranked, sums, stamp, few
 ):
-    """Give items a home window, each time the window whose room leaves most worth outside."""
+    """Give items a home, each time the window or clique whose room leaves most worth outside."""
+    tick = 0
     for part in range(len(ranked_start) - 1):
         while True:
             chosen, most = -1, 0.0
             for r in range(ranked_start[part], ranked_start[part + 1]):
-                w = ranked[r]
-                kept, lost = 0, 0.0
-                for m in range(member_start[w], member_start[w + 1]):
-                    # Members rise by number, which is by falling worth: the first ones are the best.
-                    if home[member[m]] < 0:
-                        if kept < room[w]:
-                            kept += 1
-                        else:
-                            lost += worth[member[m]]
-                if lost > most:
-                    chosen, most = w, lost
+                g = ranked[r]
+                tick += 1
+                n, total = 0, 0.0
+                for m in range(member_start[g], member_start[g + 1]):
+                    if home[member[m]] < 0 and worth[member[m]] > 0.0:
+                        total += worth[member[m]]
+                        t = thing[m]
+                        if stamp[t] != tick:
+                            stamp[t], sums[t] = tick, 0.0
+                        sums[t] += worth[member[m]]
+                for m in range(member_start[g], member_start[g + 1]):
+                    t = thing[m]
+                    if home[member[m]] < 0 and stamp[t] == tick:
+                        stamp[t] = -1
+                        few[n] = sums[t]
+                        n += 1
+                lost = total - largest(few, n, room[g])
+                if lost > most + 1e-12 * total:
+                    chosen, most = g, lost
             if chosen < 0:
                 break
             for m in range(member_start[chosen], member_start[chosen + 1]):
                 if home[member[m]] < 0:
                     home[member[m]] = chosen
+                    home_thing[member[m]] = thing[m]
 
 
 @numba.njit(cache=True)

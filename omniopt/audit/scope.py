@@ -24,6 +24,8 @@ COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     "gt": lambda a, b: a > b,
     "ge": lambda a, b: a >= b,
 }
+# No day lies further from the horizon.
+DAYS = 10**7
 DATE_COLUMNS = ("date", "valid_from", "valid_to")
 
 
@@ -59,10 +61,9 @@ class World:
         """Day number of a date written in the policy, the certificate or a table."""
         if isinstance(value, str):
             value = value.strip()
-            if value.lstrip("-").isdigit():
-                return int(value)
             try:
-                value = datetime.date.fromisoformat(value[:10])
+                whole = value.lstrip("-").isdigit()
+                value = int(value) if whole else datetime.date.fromisoformat(value[:10])
             except ValueError:
                 raise Unchecked(f"{value!r} is not a date") from None
         if isinstance(value, datetime.datetime):
@@ -71,7 +72,8 @@ class World:
             if self.start is None:
                 raise Unchecked(f"{value} is a date, but the project has no horizon to count from")
             return (value - self.start).days + 1
-        if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+        if not number or not -DAYS < value < DAYS:
             raise Unchecked(f"{value!r} is not a date")
         return int(value)
 

@@ -5,11 +5,11 @@ that stand in one window which cannot hold all of them. Parts are independent, s
 is the union of the best sets of its parts.
 
 Items of a part are tried in order of falling worth. What the items from some point on can still add is
-bounded from above by two relaxations, of which the smaller counts: each item belongs to at most one window,
-and of a window's items only as many count as it has room for; or each belongs to at most one clique of
-mutual exclusion, of which only the best counts. Rows may ask for contacts, whatever is chosen or once one of
-some items is chosen: then also items of negative worth may be needed, and what the dearest row must lose
-at least is taken off. A branch that can no longer bring what is asked for is left.
+bounded from above by a relaxation: an item that no longer fits counts for nothing, and every other one
+belongs to at most one window, of whose things only as many count as it has room for, or to at most one
+clique of mutual exclusion, of which only the best counts. Rows may ask for contacts, whatever is chosen or
+once one of some items is chosen: then also items of negative worth may be needed, and what the dearest row
+must lose at least is taken off. A branch that can no longer bring what is asked for is left.
 """
 
 from __future__ import annotations
@@ -21,6 +21,35 @@ import numpy as np
 
 # Nodes that one part may cost before its relaxation stands in for its exact value.
 WORK_LIMIT = 200_000
+
+
+@dataclass
+class Bins:
+    """The relaxation: every item counts in one bin at most, which has room for some of its slots.
+
+    Attributes
+    ----------
+    start : ndarray of int
+        First bin of each part.
+    window : ndarray of int
+        The window that a bin stands for; -1 for a clique of mutual exclusion, which has room for one.
+    slot_start, token : ndarray of int
+        The slots of each bin, and the token that each stands for; -1 for a member of a clique.
+    slot : ndarray of int
+        The slot of each item; -1 for none.
+    """
+
+    start: np.ndarray
+    window: np.ndarray
+    slot_start: np.ndarray
+    token: np.ndarray
+    slot: np.ndarray
+
+    @classmethod
+    def none(cls, items: int, parts: int) -> Bins:
+        """Every item counts on its own."""
+        empty, zeros = np.empty(0, dtype=np.int64), np.zeros(parts + 1, dtype=np.int64)
+        return cls(zeros, empty, zeros[:1], empty, np.full(items, -1))
 
 
 @dataclass
@@ -71,17 +100,15 @@ class Parts:
     start : ndarray of int
         First item of each part; items of a part are sorted by falling `worth`.
     worth : ndarray of float
-        All positive.
+        Positive, but for items that something asks for.
     token_start, token : ndarray of int
         The tokens of each item, and of each token the windows it counts in (`window_start`, `window`).
     room : ndarray of int
         What each window can still hold.
     foe_start, foe : ndarray of int
         The items each item excludes.
-    home, clique : ndarray of int
-        The window and the clique an item belongs to in the relaxations; -1 for none.
-    cliques : int
-        How many there are.
+    bins : Bins
+        What the relaxation counts together.
     asks : Asks
         What is asked for.
     """
@@ -95,9 +122,7 @@ class Parts:
     room: np.ndarray
     foe_start: np.ndarray
     foe: np.ndarray
-    home: np.ndarray
-    clique: np.ndarray
-    cliques: int
+    bins: Bins
     asks: Asks
 
 
@@ -124,13 +149,15 @@ def best(
     """
     value, exact = np.zeros(len(which)), np.ones(len(which), dtype=np.bool_)
     asks = parts.asks
+    bins = parts.bins
     _search(
         which, without, limit, value, exact,
         parts.start, parts.worth, parts.token_start, parts.token, parts.window_start, parts.window,
         np.zeros(len(parts.window_start) - 1, dtype=np.int64), parts.room.astype(np.int64).copy(),
-        parts.foe_start, parts.foe, parts.home, parts.clique, np.zeros(len(parts.worth), dtype=np.int64),
-        np.zeros(len(parts.room), dtype=np.int64), np.zeros(len(parts.room), dtype=np.int64),
-        np.zeros(max(parts.cliques, 1), dtype=np.int64),
+        parts.foe_start, parts.foe, np.zeros(len(parts.worth), dtype=np.int64),
+        bins.start, bins.window, bins.slot_start, bins.token, bins.slot,
+        np.zeros(len(bins.token)), np.zeros(len(bins.token), dtype=np.int64),
+        np.zeros(int(np.diff(bins.slot_start).max(initial=0))),
         asks.row_of_token, asks.row_start, asks.rows, asks.need.copy(), asks.always.copy(),
         asks.fill_start, asks.fill_item, asks.fill_token, asks.call_start, asks.call,
         np.zeros(len(asks.row_of_token), dtype=np.int64),
@@ -141,8 +168,8 @@ def best(
 @numba.njit(cache=True)
 def _search(  # type: ignore[no-untyped-def]  # pragma: no cover
     which, without, limit, value, exact, start, worth, token_start, token, window_start, window,
-    used, room, foe_start, foe, home, clique, blocked, taken, stamp, clique_stamp,
-    row_of_token, row_start, rows, need, called, fill_start, fill_item, fill_token, call_start, call,
+    used, room, foe_start, foe, blocked, bin_start, bin_window, slot_start, slot_token, slot, sums, stamp,
+    few, row_of_token, row_start, rows, need, called, fill_start, fill_item, fill_token, call_start, call,
     token_stamp,
 ):  # fmt: skip
     """Search each part in turn; all counters are back at their start after each."""
@@ -162,10 +189,15 @@ def _search(  # type: ignore[no-untyped-def]  # pragma: no cover
         while True:
             nodes += 1
             tick += 1
-            more = _ceiling(i, end, worth, blocked, home, clique, room, taken, stamp, clique_stamp, tick)
+            more = _ceiling(
+                i, end, worth, blocked, bin_start[part], bin_start[part + 1], bin_window, slot_start,
+                slot_token, slot, sums, stamp, few, token_start, token, window_start, window, used, room,
+                tick,
+            )  # fmt: skip
             met, loss = _wants(
                 row_start[part], row_start[part + 1], i, rows, need, called, fill_start, fill_item,
-                fill_token, worth, blocked, used, token_stamp, tick,
+                fill_token, worth, blocked, used, token_stamp, token_start, token, window_start, window, room,
+                tick,
             )  # fmt: skip
             more += loss
             if nodes == 1:
@@ -210,50 +242,58 @@ def _search(  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @numba.njit(cache=True)
 def _ceiling(  # type: ignore[no-untyped-def]  # pragma: no cover
-    i, end, worth, blocked, home, clique, room, taken, stamp, clique_stamp, tick
-):
-    """What items i … end can add at most; `stamp` tells which counters belong to this call."""
-    by_window, by_clique = 0.0, 0.0
+    i, end, worth, blocked, first, last, bin_window, slot_start, slot_token, slot, sums, stamp, few,
+    token_start, token, window_start, window, used, room, tick,
+):  # fmt: skip
+    """What items i … end can add at most; `stamp` tells which sums belong to this call."""
+    total = 0.0
     for k in range(i, end):
         if worth[k] <= 0.0:
             break
-        if blocked[k] > 0:
+        if not _fits(k, token_start, token, window_start, window, used, room, blocked):
             continue
-        w = home[k]
-        if w < 0:
-            by_window += worth[k]
+        s = slot[k]
+        if s < 0:
+            total += worth[k]
+        elif stamp[s] != tick:
+            stamp[s], sums[s] = tick, worth[k]
         else:
-            if stamp[w] != tick:
-                stamp[w], taken[w] = tick, 0
-            if taken[w] < room[w]:
-                taken[w] += 1
-                by_window += worth[k]
-        c = clique[k]
-        if c < 0:
-            by_clique += worth[k]
-        elif clique_stamp[c] != tick:
-            clique_stamp[c] = tick
-            by_clique += worth[k]
-    return min(by_window, by_clique)
+            sums[s] += worth[k]
+    for b in range(first, last):
+        left = 1 if bin_window[b] < 0 else room[bin_window[b]]
+        n = 0
+        for s in range(slot_start[b], slot_start[b + 1]):
+            if stamp[s] != tick:
+                continue
+            if slot_token[s] >= 0 and used[slot_token[s]] > 0:
+                # What counts already takes no further room.
+                total += sums[s]
+            else:
+                few[n] = sums[s]
+                n += 1
+        total += largest(few, n, left)
+    return total
+
+
+@numba.njit(cache=True)
+def largest(values, n, number):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """The sum of the largest ones among the first n values; their order changes."""
+    total = 0.0
+    for r in range(min(n, number)):
+        at = r
+        for k in range(r + 1, n):
+            if values[k] > values[at]:
+                at = k
+        values[r], values[at] = values[at], values[r]
+        total += values[r]
+    return total
 
 
 @numba.njit(cache=True)
 def _wants(  # type: ignore[no-untyped-def]  # pragma: no cover
-    first,
-    last,
-    i,
-    rows,
-    need,
-    called,
-    fill_start,
-    fill_item,
-    fill_token,
-    worth,
-    blocked,
-    used,
-    token_stamp,
-    tick,
-):
+    first, last, i, rows, need, called, fill_start, fill_item, fill_token, worth, blocked, used, token_stamp,
+    token_start, token, window_start, window, room, tick,
+):  # fmt: skip
     """Whether all that is asked for is there, and what items i … end must lose at least to bring it."""
     met, loss = True, 0.0
     for r in range(first, last):
@@ -263,10 +303,12 @@ def _wants(  # type: ignore[no-untyped-def]  # pragma: no cover
         met = False
         found, lost = 0, 0.0
         for m in range(fill_start[row], fill_start[row + 1]):
-            item, token = fill_item[m], fill_token[m]
-            if item < i or blocked[item] > 0 or used[token] > 0 or token_stamp[token] == tick:
+            item, thing = fill_item[m], fill_token[m]
+            if item < i or used[thing] > 0 or token_stamp[thing] == tick:
                 continue
-            token_stamp[token] = tick
+            if not _fits(item, token_start, token, window_start, window, used, room, blocked):
+                continue
+            token_stamp[thing] = tick
             found += 1
             lost += min(worth[item], 0.0)
             if found == need[row]:

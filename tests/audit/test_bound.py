@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from omniopt.audit import asked, bound, contact, inputs, limits, objective, pairs, prices
 from omniopt.audit.candidates import build, eliminate
 from omniopt.audit.history import history_rows
-from omniopt.audit.search import Asks, Parts, best
+from omniopt.audit.search import Asks, Bins, Parts, best
 from omniopt.errors import Faults
 from omniopt.project import Project
 
@@ -386,7 +386,7 @@ def test_the_search_of_a_hard_part_ends(tmp_path: Path) -> None:
     window = np.concatenate([rng.choice(12, 3, replace=False) for _ in range(size)])
     parts = Parts(
         np.array([0, size]), worth, start, np.arange(size), window_start, window,
-        np.full(12, 2), np.zeros(size + 1, dtype=np.int64), empty, np.full(size, -1), np.full(size, -1), 0,
+        np.full(12, 2), np.zeros(size + 1, dtype=np.int64), empty, Bins.none(size, 1),
         Asks.none(size, size, 1),
     )  # fmt: skip
     one, none = np.array([0]), np.array([-1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -321,3 +322,33 @@ def test_every_lie_is_found(name: str, lie: str, tmp_path: Path) -> None:
     assert not result.ok
     for words in expected:
         assert words in said, said
+
+
+# What the inputs do not determine, what may be left empty, and targets that any plan without a gap meets.
+UNCHECKED = {"source", "customers", "changes", "group", "gap_target"}
+JUNK = [None, True, 0, -1, 1e400, "x", [], {}, [1], {"a": 1}, [{}], [["a"]], 10**400]
+
+
+def places(value: object, path: tuple = ()) -> list[tuple]:
+    """Every place in a JSON value."""
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [place for key, part in inside for place in [(*path, key), *places(part, (*path, key))]]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", WORLDS)
+def test_no_junk_in_a_certificate_ends_in_a_traceback(name: str, tmp_path: Path) -> None:
+    world = WORLDS[name]().write(tmp_path)
+    text = (tmp_path / "certificate.json").read_text()
+    passed = []
+    for k, place in enumerate(places(json.loads(text))):
+        for junk in (JUNK[k % len(JUNK)], JUNK[(5 * k + 3) % len(JUNK)]):
+            said = json.loads(text)
+            part = said
+            for key in place[:-1]:
+                part = part[key]
+            true, part[place[-1]] = part[place[-1]], junk
+            (tmp_path / "certificate.json").write_text(json.dumps(said))
+            if world.verify().ok and junk != true:
+                passed.append(place[-1])
+    assert set(passed) <= UNCHECKED
