@@ -95,6 +95,8 @@ class Repair:
         All of them are needed.
     objective : float or None
         Of a plan found under the changed policy; None if there was no time to find out.
+    proven : bool
+        Whether that plan is within a thousandth of the best one then.
     lost : float or None
         By how much that is worse than the best of the repairs.
     distance : float
@@ -104,6 +106,7 @@ class Repair:
     text: str
     moves: tuple[Move, ...]
     objective: float | None
+    proven: bool
     lost: float | None
     distance: float
 

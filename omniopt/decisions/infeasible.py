@@ -48,7 +48,7 @@ def quick_test(problem: Problem, index: kernels.UnitIndex, seconds: float | None
     Infeasible
         With the whole diagnosis.
     """
-    if len(stuck_units(problem)) or out_of_reach(problem, index) is not None:
+    if len(stuck_units(problem, index)) or out_of_reach(problem, index) is not None:
         raise diagnosed(problem, seconds)
 
 
@@ -124,13 +124,13 @@ def diagnose(problem: Problem, seconds: float = SECONDS) -> Diagnosis | None:
     return Diagnosis(words.message(told, far, ways), told[0], tuple(told[1:]), ways)
 
 
-def stuck_units(problem: Problem) -> np.ndarray:
+def stuck_units(problem: Problem, index: kernels.UnitIndex | None = None) -> np.ndarray:
     """Return the codes of the units whose own rules and locks leave them no choice."""
     units = problem.units
     asked = (units.lo > np.diff(units.start)) & (units.trigger == ALWAYS)
     stuck = units.unit[asked]
     if len(problem) and (len(problem.locked) or (units.lo > 0).any()):
-        index = kernels.UnitIndex.of(problem.unit, units)
+        index = index or kernels.UnitIndex.of(problem.unit, units)
         value = unit_optima(index, np.zeros(len(problem)), forced(problem))[0]
         stuck = np.concatenate([stuck, problem.unit[index.unit_start[:-1][np.isneginf(value)]]])
     return np.unique(stuck)
@@ -221,7 +221,9 @@ def _told(problem: Problem, rows: MemberRows, found: Found, units: np.ndarray) -
 
 
 def _shown(problem: Problem, group: dict[str, Any]) -> dict[str, Any]:
-    return {a: problem.catalogue.day_text(v) if a in DAYS else v for a, v in group.items()}
+    """Return a group as it is told: days as dates, numbers as Python has them."""
+    plain = {a: v.item() if isinstance(v, np.generic) else v for a, v in group.items()}
+    return {a: problem.catalogue.day_text(v) if a in DAYS else v for a, v in plain.items()}
 
 
 def _unit(limit: Limit) -> str:

@@ -39,7 +39,7 @@ from omniopt.rules.policy import ColumnBound, Reference
 
 NEAR = 1e-5  # relative gap of how close a large problem comes to a bound
 GAP = 1e-3  # of the plans that tell what a repair costs
-SHARE = 10.0  # seconds at most for one of them
+SHARE, LEAST = 30.0, 0.5  # seconds for one of them, at most and at least
 STEPS = 8  # at which a ratio, or a whole number, is moved
 SMALL = 20_000  # candidates up to which a ratio is moved in steps
 NEAREST = 4  # moves for each of several clashes that are combined
@@ -357,23 +357,24 @@ class Repairs:
 
         sign = self.problem.sign
         worth: list[float | None] = []
-        for i, way in enumerate(mended):
-            share = min(SHARE, self.oracle.left() / (len(mended) - i))
-            if share < 0.5:
-                worth.append(None)
-                continue
-            state = search(way.problem, GAP, share, lambda *_: None, way.chosen)
-            worth.append(state.objective)
-        best = max((w for w in worth if w is not None), default=None)
         repairs = []
-        for way, value in zip(mended, worth, strict=True):
+        for i, way in enumerate(mended):
             moves = tuple(shown(move) for move in way.moves)
             text = " and ".join(words.move(move) for move in moves)
-            if value is not None:
+            value, proven = None, False
+            share = min(SHARE, self.oracle.left() / (len(mended) - i))
+            if share >= LEAST:
+                state = search(way.problem, GAP, share, lambda *_: None, way.chosen)
+                value, proven = float(state.objective), bool(state.reached())
                 text += f": the plan is then worth {sign * value:,.2f}"
-            lost = None if value is None or best is None else best - value
-            repairs.append(
-                Repair(text, moves, None if value is None else sign * value + 0.0, lost,
-                       sum(move.distance for move in moves))
-            )  # fmt: skip
-        return tuple(sorted(repairs, key=lambda r: (math.inf if r.lost is None else r.lost, r.distance)))
+                text += "" if proven else ", or better: time ran out"
+            worth.append(value)
+            distance = sum(move.distance for move in moves)
+            shown_value = None if value is None else sign * value + 0.0
+            repairs.append(Repair(text, moves, shown_value, proven, None, distance))
+        best = max((w for w in worth if w is not None), default=0.0)
+        lost = [None if value is None else best - value for value in worth]
+        ranked = [replace(way, lost=much) for way, much in zip(repairs, lost, strict=True)]
+        return tuple(
+            sorted(ranked, key=lambda way: (math.inf if way.lost is None else way.lost, way.distance))
+        )

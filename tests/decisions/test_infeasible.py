@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import pickle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from impossible import guarantee_against_budget, two_clashes, world
+from click.testing import CliRunner
+from impossible import DAYS, START, guarantee_against_budget, two_clashes, world
 
 import omniopt as oo
+from omniopt.cli import cli
 from omniopt.decisions import build_problem, exact, infeasible, kernels, member_rows, oracle
 from omniopt.decisions.infeasible import diagnose, quick_test
 
@@ -176,6 +179,22 @@ def test_the_error_carries_the_diagnosis_through_pickle_and_json() -> None:
     assert {m["side"] for m in json.loads(json.dumps(told))["clash"]["members"]} == {"min", "max"}
     assert told["minimal"] and len(told["further"]) == 1
     assert oo.Infeasible("why").diagnosis is None
+
+
+def test_the_command_carries_the_diagnosis_as_json(tmp_path: Path) -> None:
+    made = two_clashes(3)
+    for name, table in made.tables.items():
+        table.to_csv(tmp_path / f"{name}.csv", index=False)
+    spec = {
+        "version": 1, "name": "impossible", "horizon": {"start": START, "days": DAYS}, "policy": made.policy,
+        "tables": {name: f"{name}.csv" for name in made.tables},
+    }  # fmt: skip
+    (tmp_path / "omniopt.yaml").write_text(json.dumps(spec), encoding="utf-8")
+    result = CliRunner().invoke(cli, ["optimize", str(tmp_path), "--out", str(tmp_path / "out"), "--json"])
+    answer = json.loads(result.stdout)
+    assert (result.exit_code, answer["status"]) == (3, "infeasible")
+    assert answer["diagnosis"]["minimal"] and answer["diagnosis"]["text"] == answer["error"]
+    assert [len(way["moves"]) for way in answer["diagnosis"]["repairs"]] == [2, 2, 2, 2]
 
 
 def test_out_of_time_is_said_instead_of_claiming_a_smallest_set() -> None:
