@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from omniopt.decisions.optimize import compare as compare
     from omniopt.decisions.optimize import optimize as optimize
     from omniopt.decisions.plan import Plan as Plan
+    from omniopt.decisions.rule_values import rule_values as rule_values
     from omniopt.errors import BadInput as BadInput
     from omniopt.errors import Infeasible as Infeasible
     from omniopt.errors import OmnioptError as OmnioptError
@@ -25,9 +26,10 @@ _HOME = {
     "Project": "omniopt.project",
     "compare": "omniopt.decisions.optimize",
     "optimize": "omniopt.decisions.optimize",
+    "rule_values": "omniopt.decisions.rule_values",
 }
 
-__all__ = ["BadInput", "Infeasible", "OmnioptError", "Plan", "Project", "compare", "optimize"]
+__all__ = ["BadInput", "Infeasible", "OmnioptError", "Plan", "Project", "compare", "optimize", "rule_values"]
 
 
 def __getattr__(name: str) -> Any:

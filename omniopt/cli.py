@@ -20,6 +20,8 @@ from omniopt import __version__
 from omniopt.errors import BadInput, Fault, Infeasible, NotebookFailed, OmnioptError, nearest
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from omniopt.decisions import Plan
     from omniopt.runs.pipeline import RunResult
 
@@ -201,9 +203,17 @@ def check(project: Path) -> None:
     "--solver", type=click.Choice(["auto", "exact", "decomposed"]), default="auto", show_default=True
 )
 @click.option("--warm-start", metavar="DIR", type=a_path, help="A plan to start from.")
+@click.option("--rule-values", "values", is_flag=True,
+              help="Also say what each rule costs, by solving again without it.")  # fmt: skip
 @with_json
 def optimize(
-    project: Path, out: Path, gap: float, time_limit: float | None, solver: str, warm_start: Path | None
+    project: Path,
+    out: Path,
+    gap: float,
+    time_limit: float | None,
+    solver: str,
+    warm_start: Path | None,
+    values: bool,
 ) -> None:
     """Decide, and write plan and certificate into DIR: the decision alone, no notebooks.
 
@@ -217,18 +227,28 @@ def optimize(
     try:
         with progress() as tell:
             plan = oo.optimize(
-                loaded, gap=gap, time_limit=time_limit, solver=solver, warm_start=start, progress=tell
-            )
+                loaded, gap=gap, time_limit=time_limit, solver=solver, warm_start=start, progress=tell,
+                price_ranges=values or None,
+            )  # fmt: skip
     except OmnioptError as error:
         if not isinstance(error, BadInput) and remove_plan(out):
             say(f"the older plan in {out} was removed: it is no answer to this question")
         raise
     plan.save(out)
-    answer(
+    said = (
         f"{worth_in_words(plan)}\n{len(plan.contacts):,} contacts with "
-        f"{plan.contacts['customer_id'].nunique():,} customers, written to {out}",
-        {"ok": True, "out": str(out), "contacts": len(plan.contacts), **_headline(plan)},
+        f"{plan.contacts['customer_id'].nunique():,} customers, written to {out}"
     )
+    data = {"ok": True, "out": str(out), "contacts": len(plan.contacts), **_headline(plan)}
+    if values:
+        from omniopt.decisions.rule_values import save_values
+
+        with rule_by_rule() as tell_rule:
+            frame = oo.rule_values(loaded, plan, gap, time_limit, progress=tell_rule)
+        save_values(frame, out)
+        said += f"\n{values_in_words(frame)}"
+        data["rule_values"] = frame.to_dict("records")
+    answer(said, data)
     leave(plan.status)
 
 
@@ -342,6 +362,35 @@ def progress() -> Iterator[Callable[[str, float, float], None] | None]:
             line.set_description_str(f"{step}: {found}at most {bound:,.2f}")
 
         yield tell
+
+
+@contextmanager
+def rule_by_rule() -> Iterator[Callable[[str, int, int], None] | None]:
+    """Show on one line of a terminal which rule is left out now; None in a log."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from tqdm import tqdm
+
+    with tqdm(bar_format="{desc} [{elapsed}]", leave=False, file=sys.stderr) as line:
+        yield lambda name, at, of: line.set_description_str(f"without '{name}' ({at} of {of})")
+
+
+def values_in_words(frame: pd.DataFrame) -> str:
+    """Write what each rule costs as a short table, dearest first."""
+    if frame.empty:
+        return "There are no rules whose value could be told."
+    shown = frame.sort_values("gain_at_least", ascending=False, kind="stable")
+    lines = [("without", "", "gains at least", "at most", "")]
+    lines += [
+        (row.rule, row.kind, f"{row.gain_at_least:,.2f}", f"{row.gain_at_most:,.2f}", row.status)
+        for row in shown.itertuples()
+    ]
+    wide = [max(len(line[i]) for line in lines) for i in range(5)]
+    return "\n".join(
+        f"  {a:<{wide[0]}}  {b:<{wide[1]}}  {c:>{wide[2]}}  {d:>{wide[3]}}  {e}".rstrip()
+        for a, b, c, d, e in lines
+    )
 
 
 def worth_in_words(decided: Plan | RunResult) -> str:

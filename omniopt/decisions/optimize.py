@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from omniopt.decisions import kernels
+from omniopt.decisions import kernels, redundant
 from omniopt.decisions.certificate import (
     OPTIMAL,
     gap_of,
@@ -21,11 +21,12 @@ from omniopt.decisions.certificate import (
     versions,
     worst_of,
 )
-from omniopt.decisions.dual import Dual, advantages
+from omniopt.decisions.dual import advantages
 from omniopt.decisions.plan import Plan, alternatives_frame, contact_frame, dropped_frame
 from omniopt.decisions.problem import ROUNDING, Problem, build_problem
 from omniopt.decisions.progress import Progress, Search
 from omniopt.decisions.restrict import search
+from omniopt.decisions.sensitivity import add_ranges
 from omniopt.errors import BadInput, Faults
 from omniopt.project import Project
 
@@ -40,6 +41,7 @@ def optimize(
     warm_start: Plan | None = None,
     scores: pd.DataFrame | None = None,
     progress: Progress | None = None,
+    price_ranges: bool | None = None,
 ) -> Plan:
     """Decide who gets which offer, on which channel, when.
 
@@ -60,6 +62,8 @@ def optimize(
         customer_id, offer_id, channel, p_response, in place of the project's own.
     progress : callable, optional
         Called with a step's name, the best objective and the best bound, as they close in.
+    price_ranges : bool, optional
+        Whether to find the range of every price; if not given, where that is quick.
 
     Returns
     -------
@@ -103,11 +107,13 @@ def optimize(
     read = time.perf_counter()
     problem = build_problem(project, scores)
     built = time.perf_counter()
-    start = _start(problem, warm_start)
+    start = None if warm_start is None else problem.places(warm_start.contacts)
     found = _by_rank(problem, gap, time_limit, progress or (lambda *_: None), start)
     solved = time.perf_counter()
     seconds = {"read": read - began, "build": built - read, "solve": solved - built}
-    return _plan(problem, found, gap, seconds)
+    plan = _plan(problem, found, gap, seconds)
+    add_ranges(plan.certificate["rules"], problem, found[0], price_ranges)
+    return plan
 
 
 def _check_arguments(gap: float, time_limit: float | None, solver: str) -> None:
@@ -121,18 +127,6 @@ def _check_arguments(gap: float, time_limit: float | None, solver: str) -> None:
     elif solver not in SOLVERS:
         faults.add(f"the solver is one of {', '.join(SOLVERS)}, not {solver!r}")
     faults.raise_if_any()
-
-
-def _start(problem: Problem, plan: Plan | None) -> np.ndarray | None:
-    """Find an earlier plan's contacts among the candidates."""
-    if plan is None:
-        return None
-    catalogue, c = problem.catalogue, problem.candidates
-    actions = len(catalogue.actions)
-    customer = catalogue.codes_of("customer", plan.contacts["customer_id"])
-    action = catalogue.codes_of("action", plan.contacts["action_id"])
-    wanted = (customer * actions + action)[(customer >= 0) & (action >= 0)]
-    return np.isin(c.customer * actions + c.action, wanted)
 
 
 def _by_rank(
@@ -158,8 +152,9 @@ def _plan(problem: Problem, found: list[Search], target: float, seconds: dict[st
     bound = max(first.bound, objective)
     gap = gap_of(objective, bound)
     fixed, penalties = paid(problem, chosen)
+    index = kernels.UnitIndex.of(problem.unit, problem.units) if len(problem) else None
     contacts = contact_frame(problem, np.flatnonzero(chosen)).assign(
-        advantage=_advantage(problem, chosen, dual)
+        advantage=advantages(problem, index, dual, chosen) if index else []
     )
     contacts = contacts.sort_values(["customer_id", "date", "action_id"], kind="stable", ignore_index=True)
     reasons = np.bincount(problem.everything.reason, minlength=len(problem.everything.reasons))
@@ -185,7 +180,7 @@ def _plan(problem: Problem, found: list[Search], target: float, seconds: dict[st
         "solver": "exact",
         "rules": rule_entries(problem, chosen, dual.prices),
         "dropped": {r: int(n) for r, n in zip(problem.everything.reasons[1:], reasons[1:], strict=True) if n},
-        "notes": problem.notes,
+        "notes": [*problem.notes, *(redundant.notes(problem, index, chosen, dual) if index else [])],
         "horizon": project_horizon(problem.project),
         "seconds": {k: round(v, 3) for k, v in seconds.items()} | {"write": 0.0},
         "peak_memory_mb": peak_memory_mb(),
@@ -234,13 +229,6 @@ def project_horizon(project: Project) -> dict[str, Any] | None:
     """Return the horizon as a certificate writes it."""
     horizon = project.spec.horizon
     return None if horizon is None else {"start": horizon.start.isoformat(), "days": horizon.days}
-
-
-def _advantage(problem: Problem, chosen: np.ndarray, dual: Dual) -> np.ndarray:
-    """By how much each customer's best plan beats the best one without the contact, at the prices."""
-    if not len(problem):
-        return np.zeros(0)
-    return advantages(problem, kernels.UnitIndex.of(problem.unit, problem.units), dual, chosen)
 
 
 def compare(a: Plan, b: Plan) -> pd.DataFrame:

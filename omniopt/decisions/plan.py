@@ -20,7 +20,10 @@ from omniopt.errors import BadInput
 from omniopt.tables import read_parquet, sha256_of, write_parquet
 
 ALTERNATIVES = 5  # best contacts not chosen that are kept for each customer
-FILES = ("plan.parquet", "certificate.json", "scores.parquet", "dropped.parquet", "alternatives.parquet")
+FILES = (
+    "plan.parquet", "certificate.json", "scores.parquet", "dropped.parquet", "alternatives.parquet",
+    "rule_values.parquet",  # written after the plan, if asked for
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

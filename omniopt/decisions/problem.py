@@ -143,6 +143,15 @@ class Problem:
         """The entities behind the candidates' codes."""
         return self.candidates.catalogue
 
+    def places(self, contacts: pd.DataFrame) -> np.ndarray:
+        """Mark the candidates that are among some contacts, bool of shape (n,)."""
+        catalogue, c = self.catalogue, self.candidates
+        actions = len(catalogue.actions)
+        customer = catalogue.codes_of("customer", contacts["customer_id"])
+        action = catalogue.codes_of("action", contacts["action_id"])
+        wanted = (customer * actions + action)[(customer >= 0) & (action >= 0)]
+        return np.isin(c.customer * actions + c.action, wanted)
+
     def row_label(self, k: int) -> str:
         """Return the name of a coupling row: its limit and group, dates written as dates."""
         return self.label(self.coupling.rule[k], self.coupling.group[k])

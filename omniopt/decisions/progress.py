@@ -11,6 +11,7 @@ import numpy as np
 
 from omniopt.decisions.dual import Dual
 from omniopt.decisions.problem import Problem, keeps_rules
+from omniopt.decisions.relax import Relaxer
 
 Progress = Callable[[str, float, float], None]
 
@@ -25,6 +26,8 @@ class Search:
     objective, bound : float
     dual : Dual or None
         Prices of the limits and what they prove by themselves.
+    relaxer : Relaxer or None
+        What the prices were found with.
     """
 
     problem: Problem
@@ -35,6 +38,7 @@ class Search:
     objective: float = -math.inf
     bound: float = math.inf
     dual: Dual | None = None
+    relaxer: Relaxer | None = None
 
     def left(self) -> float | None:
         """Seconds that are left, None for no limit."""

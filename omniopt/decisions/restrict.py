@@ -18,21 +18,21 @@ import numpy as np
 
 from omniopt.decisions import exact, kernels
 from omniopt.decisions.cells import branch, undecided_cells
-from omniopt.decisions.dual import Dual, all_margins, lowered, prove
-from omniopt.decisions.infeasible import explain
+from omniopt.decisions.dual import Dual, all_margins, lowered, prove, rough_prices
+from omniopt.decisions.infeasible import diagnosed, quick_test
 from omniopt.decisions.model import Model, state_model
 from omniopt.decisions.problem import Problem
 from omniopt.decisions.progress import Progress, Search
 from omniopt.decisions.relax import Relaxation, Relaxer, opening_prices
 from omniopt.errors import Infeasible, StoppedWithoutPlan
-from omniopt.rules.unit_rows import ALWAYS
 
 WHOLE = 1_000  # candidates up to which everything goes to the exact solver at once
 FIRST_UNDECIDED = 2_000  # candidates left open at first
 GROWTH = 4
-LOOSE = (
-    1e-6  # relative distance of the LP from what its prices prove, from which better prices are looked for
-)
+LOOSE = 1e-6  # relative distance of the LP from what its prices prove, from which better ones are sought
+MANY_ROWS = 20_000  # rows from which prices are looked for without the LP first
+SAMPLED = 2_000  # units that they are first looked for on
+MOST_UNDECIDED = 20_000  # candidates left open at most before the LP is solved after all
 PASSES = 100  # steps that they are given
 
 
@@ -73,11 +73,29 @@ def search(
     if start is not None:
         state.offer(start)
     index = kernels.UnitIndex.of(problem.unit, problem.units)
+    quick_test(problem, index)
     try:
-        _quick(problem)
-        return _finish(state, model, index)
+        if model.matrix.shape[0] > MANY_ROWS and not model.g:
+            _without_relaxation(state, model, index)
+        return state if state.reached() else _finish(state, model, index)
     except Infeasible:
-        raise Infeasible(explain(problem, index)) from None
+        raise diagnosed(problem) from None
+
+
+def _without_relaxation(state: Search, model: Model, index: kernels.UnitIndex) -> None:
+    """Try prices that lower the bound directly: an LP with tens of thousands of rows takes far longer.
+
+    They are nearly as good, and near is enough where the exact solver can finish from them.
+    """
+    problem = state.problem
+    step = max(1, (len(index.unit_start) - 1) // SAMPLED)
+    prices = lowered(problem, index, rough_prices(problem, index), step, PASSES)
+    state.dual = dual = prove(problem, index, lowered(problem, index, prices, 1, PASSES))
+    state.tighten(dual.bound)
+    state.report("prices")
+    values = np.concatenate([dual.chosen, np.zeros(len(model.objective) - model.n)])
+    found = Relaxation(values, dual.prices, np.zeros(0), dual.bound)
+    close(state, model, found, dual, all_margins(problem, index, dual), MOST_UNDECIDED)
 
 
 def _finish(state: Search, model: Model, index: kernels.UnitIndex) -> Search:
@@ -92,6 +110,7 @@ def _finish(state: Search, model: Model, index: kernels.UnitIndex) -> Search:
         state.dual = prove(problem, index, np.zeros(model.k))
         state.tighten(state.dual.bound)
         return state
+    state.relaxer = relaxer
     state.dual = dual = prove(problem, index, relaxation.prices)
     state.tighten(dual.bound)
     if model.g:
@@ -118,22 +137,20 @@ def _finish(state: Search, model: Model, index: kernels.UnitIndex) -> Search:
     return state
 
 
-def close(state: Search, model: Model, relaxation: Relaxation, dual: Dual, margin: np.ndarray) -> None:
-    """Leave more and more candidates to the exact solver, until the gap is met or time is up."""
+def close(
+    state: Search, model: Model, relaxation: Relaxation, dual: Dual, margin: np.ndarray,
+    most: float = math.inf,
+) -> None:  # fmt: skip
+    """Leave more and more candidates to the exact solver, until the gap is met or time is up.
+
+    Also given up where more than ``most`` would have to be left open.
+    """
     n = len(state.problem)
     undecided = n if n <= WHOLE else FIRST_UNDECIDED
     while not state.reached():
         undecided = _step(state, model, relaxation, dual, margin, min(undecided, n))
-        if not undecided:
+        if not undecided or undecided > most:
             break
-
-
-def _quick(problem: Problem) -> None:
-    """Find what no choice at all can reach, before anything is solved."""
-    units = problem.units
-    members = np.diff(units.start)
-    if ((units.lo > members) & (units.trigger == ALWAYS)).any():
-        raise Infeasible("a minimum within a unit is out of reach")
 
 
 def _empty(state: Search) -> None:
@@ -142,7 +159,7 @@ def _empty(state: Search) -> None:
     none = np.zeros(0, bool)
     state.offer(none)
     if state.chosen is None:
-        raise Infeasible(explain(problem, kernels.UnitIndex.of(problem.unit, problem.units)))
+        raise diagnosed(problem)
     system = problem.system
     missed = system.extras(problem.coupling, none)[system.g :] > 0  # missing a limit is worth its penalty
     prices, zero = np.zeros(len(system)), np.zeros(0)
@@ -211,10 +228,11 @@ def _restricted(state: Search, model: Model, free: np.ndarray, base: np.ndarray)
     if broken[: model.cell_links.start].any():
         return exact.Outcome("infeasible", None, -math.inf)
     constant = float(model.objective @ settled)
-    wanted = 0.0 if len(columns) <= WHOLE else state.gap / 2
+    # half of the gap that the whole plan may have, most of which is settled and exact
+    wanted = 0.0 if len(columns) <= WHOLE else state.gap / 2 * max(1.0, abs(state.bound))
     outcome = exact.solve(
         model.objective[columns], matrix[matters], (model.lo - rest)[matters], (model.hi - rest)[matters],
-        lower[columns], model.upper[columns], model.integer[columns], wanted, state.left(),
+        lower[columns], model.upper[columns], model.integer[columns], 0.0, state.left(), wanted,
     )  # fmt: skip
     values = None if outcome.values is None else outcome.values[: int(free.sum())]
     return exact.Outcome(outcome.status, values, outcome.bound + constant)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from omniopt.runs import figures
+from omniopt.runs import figures, rule_costs
 from omniopt.runs.html import Fragment, number, paragraph, percent, picture, side_by_side, table
 from omniopt.runs.report import TODAY, Result
 
@@ -70,6 +70,11 @@ def limits(result: Result) -> Fragment:
         "A stroke marks the minimum or maximum. Where a limit binds, its price says by how much the "
         "objective would grow if it gave way by one unit; a limit without a price costs the plan nothing."
     )
+    known = rule_costs.ranges(result, rows)
+    if known:
+        words += " A price holds as long as its limit stays between the two values shown."
+    if "if raised" in known:
+        words += " Where two prices meet at the limit, there is one for raising it and one for lowering it."
     made = pd.DataFrame({
         "limit": [rule["name"] for rule in rows],
         "for": [_group(result, rule) for rule in rows],
@@ -79,6 +84,7 @@ def limits(result: Result) -> Fragment:
         "room left": [rule["slack"] for rule in rows],
         "price": [abs(rule["price"] or 0) for rule in rows],
     })  # fmt: skip
+    made = made.assign(**known)
     for name, key in {"missed by": "missed_by", "penalty paid": "penalty_paid"}.items():
         if any(rule.get(key) for rule in rows):
             made[name] = [rule.get(key) for rule in rows]

@@ -22,6 +22,7 @@ def test_a_budget_bounds_the_sum_of_costs() -> None:
     assert entry(plan, "budget") | {"price": 0} == {
         "name": "budget", "kind": "limit", "group": {}, "min": None, "max": 7.0, "used": 7.0, "slack": 0.0,
         "price": 0, "missed_by": 0.0, "penalty_paid": 0.0,
+        "price_range": [3, 9], "degenerate": False, "price_more": 1.5, "price_less": 1.5,
     }  # fmt: skip
 
 
