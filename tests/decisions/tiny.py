@@ -14,12 +14,11 @@ from typing import Any
 
 import pandas as pd
 from reference import Reference
+from tiny_tables import START, TableMaker
 
 import omniopt as oo
 
-START = "2026-11-23"  # a Monday
-CHANNELS = ("call", "email", "sms")
-OUTCOMES = ("sent", "delivered", "bounced", "opened", "responded", "rejected")
+__all__ = ["START", "Case", "Maker", "kinds", "make"]
 
 
 @dataclass
@@ -55,201 +54,71 @@ class Case:
         )
 
 
-class Maker:
+class Maker(TableMaker):
     """Draws one case; every choice comes from the given random numbers."""
 
-    def __init__(self, random: Random) -> None:
-        self.r = random
-        self.names = 0
-
-    def some(self, options: Sequence[Any], least: int = 0, most: int | None = None) -> list[Any]:
-        most = len(options) if most is None else min(most, len(options))
-        picked = self.r.sample(list(options), self.r.randint(min(least, most), most))
-        return sorted(picked, key=str)
-
-    def often(self, percent: int) -> bool:
-        return self.r.randint(1, 100) <= percent
-
-    def quarters(self, low: int, high: int) -> float:
-        return self.r.randint(low, high) / 4
-
-    def name(self, kind: str) -> str:
-        self.names += 1
-        return f"{kind} {self.names}"
-
     def case(self) -> Case:
-        self.scored = self.often(40)
-        self.dated = self.often(85)
-        self.horizon = (
-            {"start": START, "days": self.r.randint(3, 12)} if self.scored or self.often(60) else None
-        )
-        self.days = self.horizon["days"] if self.horizon else 8
-        self.channels = self.some(CHANNELS, 1)
-        tables = {
-            "channels": self.make_channels(),
-            "offers": self.make_offers(),
-            "customers": self.make_customers(),
-        }
-        tables["actions"] = self.make_actions()
-        if self.scored:
-            tables["scores"] = self.make_scores()
-        else:
-            tables["candidates"] = self.make_candidates()
-        self.past = []
-        if self.often(60):
-            self.past = self.make_history()
-            tables["history"] = pd.DataFrame(self.past)
-        if tables["channels"]["requires_consent"].any() and self.often(80):
-            tables["consents"] = self.make_consents()
-        self.tables = tables
-        policy = {"objective": self.objective()}
+        self.tables = self.make_tables()
+        policy: dict[str, Any] = {"objective": self.objectives()}
         policy["eligibility"] = [
-            self.eligibility() for _ in range(self.r.randint(1, 2) if self.often(35) else 0)
+            self.eligibility() for _ in range(self.r.randint(1, 2) if self.often(65) else 0)
         ]
         policy["limits"] = [self.limit() for _ in range(self.r.randint(0, 3))]
+        policy["contact"] = [self.contact() for _ in range(self.r.randint(0, 3 if self.dated else 2))]
         if self.dated:
-            policy["contact"] = [self.contact() for _ in range(self.r.randint(0, 3))]
-            policy["conflicts"] = [self.conflict() for _ in range(self.r.randint(0, 2))]
-        else:
-            policy["contact"] = [
-                {k: v for k, v in self.contact().items() if k != "days"} for _ in range(self.r.randint(0, 2))
-            ]
-        case = Case(tables, policy, self.horizon, {"action.products": ";"})
+            policy["conflicts"] = [self.conflict() for _ in range(self.r.choice([0, 0, 1, 1, 2]))]
+            policy["requires"] = [self.requires() for _ in range(self.r.choice([0, 0, 0, 1, 1, 2]))]
+        self.charge(policy)
+        several = {"action.products": ";"} | ({"offer.category": ";"} if self.several_categories else {})
+        case = Case(self.tables, policy, self.horizon, several)
         self.decide(case)
         return case
 
-    # tables
+    # the objective
 
-    def make_channels(self) -> pd.DataFrame:
-        rows = []
-        for channel in self.channels:
-            others = [c for c in self.channels if c != channel]
-            rows.append({
-                "channel": channel, "kind": "voice" if channel == "call" else "written",
-                "unit_cost": self.quarters(0, 12), "minutes": self.quarters(0, 8),
-                "delivery_rate": self.r.choice([1.0, 1.0, 0.75, 0.5]),
-                "fallback": self.r.choice(others) if others and self.often(40) else None,
-                "requires_consent": self.often(15),
-                "send_from": "08:00" if self.often(15) else None,
-                "send_days": self.r.choice(["mon-fri", "mon;wed;sat",
-                    "tue,thu"]) if self.horizon and self.often(15) else None,
-            })  # fmt: skip
-        return pd.DataFrame(rows).astype({"fallback": "str", "send_from": "str", "send_days": "str"})
-
-    def make_offers(self) -> pd.DataFrame:
-        rows = []
-        for offer in self.some(["loan", "card", "fund"], 1):
-            rows.append({
-                "offer_id": offer, "category": self.r.choice(["credit", "savings"]),
-                "value": self.quarters(20, 200),
-                "incentive_cost": self.quarters(0, 8), "weight": self.quarters(1, 8),
-                "valid_from": self.r.randint(1, 2) if self.often(15) else None,
-                "valid_to": self.r.randint(2, self.days) if self.often(15) else None,
-            })  # fmt: skip
-        self.offers = [r["offer_id"] for r in rows]
-        self.categories = sorted({r["category"] for r in rows})
-        return pd.DataFrame(rows).astype({"valid_from": "Int64", "valid_to": "Int64"})
-
-    def make_customers(self) -> pd.DataFrame:
-        self.customers = ["ann", "bob", "cal"][: self.r.choice([1, 2, 2, 3, 3])]
-        rows = [{
-            "customer_id": c, "region": self.r.choice(["north", "south"]),
-            "age": self.r.randint(15, 70) if self.often(85) else None,
-            "max_offers": self.r.randint(0, 3), "vip": self.often(30),
-            "timezone": "Europe/Madrid" if self.often(75) else None,
-        } for c in self.customers]  # fmt: skip
-        self.regions = sorted({r["region"] for r in rows})
-        return pd.DataFrame(rows).astype({"age": "Float64", "timezone": "str"})
-
-    def make_actions(self) -> pd.DataFrame:
-        most = 12 // len(self.customers) if self.scored else 6
-        rows = []
-        for number in range(self.r.randint(min(2, most), most)):
-            row = {
-                "action_id": f"a{number + 1}",
-                "offer_id": self.r.choice(self.offers),
-                "channel": self.r.choice(self.channels),
-            }
-            row["products"] = ";".join(self.some(["x", "y", "z"], 1, 2))
-            if self.dated:
-                row["date"] = self.r.randint(1, self.days)
-            rows.append(row)
-        self.actions = [r["action_id"] for r in rows]
-        self.products = sorted({p for r in rows for p in r["products"].split(";")})
-        return pd.DataFrame(rows)
-
-    def make_candidates(self) -> pd.DataFrame:
-        pairs = [(c, a) for c in self.customers for a in self.actions]
-        rows = [{
-            "customer_id": c, "action_id": a, "value": self.quarters(-4, 40), "cost": self.quarters(0, 12),
-            "points": self.quarters(-4, 8),
-        } for c, a in self.some(pairs, min(5, len(pairs)), 12)]  # fmt: skip
-        return pd.DataFrame(rows)
-
-    def make_scores(self) -> pd.DataFrame:
-        rows = [{"customer_id": c, "offer_id": o, "channel": k, "p_response": self.r.randint(0, 8) / 8}
-                for c in self.customers for o in self.offers for k in self.channels]  # fmt: skip
-        frame = pd.DataFrame(rows)
-        return frame.assign(value=[self.quarters(20, 100) for _ in rows]) if self.often(25) else frame
-
-    def make_history(self) -> list[dict[str, Any]]:
-        number = self.r.randint(1, 4) if self.often(70) else self.r.randint(5, 9)
-        rows = []
-        for _ in range(number):
-            planned = self.often(25)
-            rows.append({
-                "customer_id": self.r.choice(self.customers), "offer_id": self.r.choice(self.offers),
-                "channel": self.r.choice(self.channels),
-                "date": self.r.randint(1, self.days) if planned else self.r.randint(-9, 0),
-                "outcome": None if planned else self.r.choice(OUTCOMES), "planned": planned,
-                "action_id": self.r.choice(self.actions) if self.often(70) else None,
-            })  # fmt: skip
-        unique = {tuple(r[k] for k in ("customer_id", "offer_id", "channel", "date")): r for r in rows}
-        return list(unique.values())
-
-    def make_consents(self) -> pd.DataFrame:
-        rows = []
-        for customer in self.customers:
-            for channel in self.channels:
-                for purpose in self.some(["news", "service"], 0, 2) if self.often(60) else ["news"]:
-                    rows.append({
-                        "customer_id": customer, "channel": channel, "purpose": purpose,
-                        "granted": self.often(85),
-                        "valid_from": self.r.randint(1, 3) if self.often(25) else None,
-                        "valid_to": self.r.randint(3, self.days) if self.often(25) else None,
-                    })  # fmt: skip
-        columns = ["customer_id", "channel", "purpose", "granted", "valid_from", "valid_to"]
-        frame = pd.DataFrame(rows, columns=columns)
-        return frame.astype({"granted": "bool", "valid_from": "Int64", "valid_to": "Int64"})
-
-    # rules
+    def objectives(self) -> Any:
+        if self.often(75):
+            return self.objective()
+        ranks = [self.objective() for _ in range(self.r.choice([2, 2, 3]))]
+        for number, rank in enumerate(ranks):
+            if self.often(60):
+                rank = {"maximise": rank} if isinstance(rank, str) else rank
+                ranks[number] = rank | {"within": self.r.choice([0, 0.125, 0.25, 0.5, 1])}
+        return ranks
 
     def objective(self) -> Any:
-        if self.scored:
-            return self.r.choice(
-                [
-                    "value - cost",
-                    "value",
-                    "response",
-                    {"maximise": "2 * value - 0.5 * cost"},
-                    {"minimise": "cost - value"},
-                ]
-            )
-        return self.r.choice(
-            [
-                "value - cost",
-                "value",
-                {"minimise": "cost"},
-                {"minimise": "cost - value"},
-                "value - 0.5 * minutes",
-                "contacts",
-            ]
-        )
+        own = ["response", {"maximise": "2 * value - 0.5 * cost"}] if self.scored else [
+            {"minimise": "cost"}, "value - 0.5 * minutes", {"minimise": "contacts"}]  # fmt: skip
+        common = ["value - cost", "value - cost", "value", {"minimise": "cost - value"}, "contacts"]
+        return copy.deepcopy(self.r.choice([*common, *own]))
+
+    def charge(self, policy: dict[str, Any]) -> None:
+        """Where something has a fixed cost, objectives and other limits may name it."""
+        if not any("fixed_cost" in rule for rule in policy["limits"]):
+            return
+        ranks = policy["objective"] if isinstance(policy["objective"], list) else [policy["objective"]]
+        for number, rank in enumerate(ranks):
+            if self.often(25):
+                told = {"maximise": rank} if isinstance(rank, str) else dict(rank)
+                sense = next(s for s in ("maximise", "minimise") if s in told)
+                factor = self.r.choice(["- 0.5 *", "-", "- 2 *"] if sense == "maximise" else ["+", "+ 0.5 *"])
+                told[sense] += f" {factor} fixed_cost"
+                ranks[number] = told
+        policy["objective"] = ranks if isinstance(policy["objective"], list) else ranks[0]
+        for rule in policy["limits"]:
+            if "rolling_days" not in rule and self.often(30):
+                if isinstance(rule.get("over"), str):
+                    rule["over"] += " + fixed_cost"
+                elif isinstance(rule.get("over"), Mapping) and self.often(50):
+                    rule["over"]["measure"] += " + 0.5 * fixed_cost"
+                elif not rule.get("all_or_nothing"):
+                    rule["measure"] = self.r.choice(["fixed_cost", "cost + fixed_cost", "value - fixed_cost"])
 
     def where(self, channel_likely: int = 40, history: bool = False) -> dict[str, Any]:
         """A scope of no, one or two entries."""
         entries: list[tuple[str, Any]] = [
             ("offer", self.r.choice(self.offers)), ("offer.category", self.r.choice(self.categories)),
+            ("action.agent", self.r.choice(self.agents)),
             ("customer.region", self.r.choice(self.regions)), ("customer.vip", self.often(50)),
             ("customer.age", {self.r.choice(["lt", "le", "gt", "ge"]): self.r.randint(18, 60)}),
             ("customer.age", {"is_null": self.often(50)}),
@@ -290,8 +159,19 @@ class Maker:
         return self.r.sample(options, self.r.choice([1, 1, 1, 2]))
 
     def eligibility(self) -> dict[str, Any]:
-        where = self.where() or {"customer.age": {"lt": 30}}
-        return {"name": self.name("drop"), "drop": where}
+        if not self.dated or self.often(50):
+            return {"name": self.name("drop"), "drop": self.where() or {"customer.age": {"lt": 30}}}
+        seen = sorted({row["outcome"] for row in self.past if row["outcome"]}) or ["rejected"]
+        after: dict[str, Any] = {"outcome": self.r.choice([self.r.choice(seen), [*seen, "rejected"]])}
+        if isinstance(after["outcome"], list):
+            after["outcome"] = sorted(set(after["outcome"]))
+        if self.often(50):
+            after["times"] = self.r.choice([1, 2, 2, 3])
+        if self.often(50):
+            after["within_days"] = self.r.choice([1, 2, 3, 5, 10])
+        same = self.r.choice(["offer", "category", "channel", "business_unit", "all"])
+        days = self.r.choice([3, 6, 9, 15])
+        return {"name": self.name("rest"), "after": after, "drop_same": same, "for_days": days}
 
     def measure(self) -> str:
         own = ["value", "cost", "response"] if self.scored else ["value", "cost", "points"]
@@ -305,8 +185,25 @@ class Maker:
             rule["where"] = where
         if self.often(40):
             rule["per"] = self.per() if self.often(80) else self.per()[0]
-        if self.often(25):
-            return self.ratio(rule)
+        shape = self.r.choice(["plain"] * 4 + ["ratio"] * 3 + ["rolling"] * 3 + ["cell"] * 3)
+        if shape == "rolling" and self.dated:
+            self.roll(rule)
+        if shape == "ratio" or ("rolling_days" in rule and self.often(20)):
+            self.ratio(rule)
+        elif shape == "cell":
+            self.cell(rule)
+        else:
+            self.bounds(rule)
+        self.known_of_the_past(rule)
+        if self.often(20):
+            # what is below the line may be in groups that the table's rows in the scope do not tell
+            table = "per" in rule and not isinstance(rule.get("over"), Mapping) and self.often(30)
+            rule["penalty"] = self.table(rule, [0, 1, 2.5]) if table else self.r.choice([0, 0.5, 1, 2, 4, 50])
+        if self.often(8):
+            rule["report_only"] = True
+        return rule
+
+    def bounds(self, rule: dict[str, Any]) -> None:
         rule["measure"] = self.measure()
         if rule["measure"] == "contacts" and self.often(50):
             del rule["measure"]
@@ -316,12 +213,44 @@ class Maker:
         if kind in ("max", "both"):
             rule["max"] = self.table(rule, [high, high + 1, high + 2.5]) if table else high
         if kind in ("min", "both"):
-            rule["min"] = self.table(rule, [low, low - 1]) if table and self.often(50) else min(low, 3.0)
-            if kind == "both" and not isinstance(rule["min"], Mapping) and rule["min"] > low:
-                rule["min"] = low
-        return rule
+            low = min(low, 3.0 if "rolling_days" not in rule else self.r.choice([-1, 0, 0.5, 1]))
+            rule["min"] = self.table(rule, [low, low - 1]) if table and self.often(50) else low
 
-    def ratio(self, rule: dict[str, Any]) -> dict[str, Any]:
+    def known_of_the_past(self, rule: dict[str, Any]) -> None:
+        """Measure in windows what is known of past contacts; of their value and response nothing is."""
+        if "rolling_days" in rule and self.past:
+            for name in ("measure", "over"):
+                if isinstance(rule.get(name), str):
+                    rule[name] = rule[name].replace("value", "minutes").replace("response", "contacts")
+
+    def roll(self, rule: dict[str, Any]) -> None:
+        rule["rolling_days"] = self.r.choice([1, 2, 3, 5, 7, 14, self.days, max(1, self.days - 1)])
+        known = all(row["action_id"] for row in self.past)
+        if "per" in rule:
+            per = [rule["per"]] if isinstance(rule["per"], str) else rule["per"]
+            rule["per"] = [a for a in per if a != "date" and (known or a != "action.products")] or ["offer"]
+
+    def cell(self, rule: dict[str, Any]) -> None:
+        """All or nothing, a fixed cost, or both."""
+        both = self.r.choice(["all", "all", "cost", "all and cost", "all and cost"])
+        if both != "all":
+            table = "per" in rule and self.often(30)
+            rule["fixed_cost"] = self.table(rule, [0, 1.5, 4]) if table else self.quarters(0, 20)
+        if both == "cost":
+            if self.often(30):
+                rule["max"] = self.quarters(4, 16)
+            return
+        rule |= {"all_or_nothing": True, "min": self.quarters(1, 16)}
+        if self.often(60):
+            rule |= {"measure": self.measure()}
+        else:
+            rule["min"] = self.r.choice([1, 2, 2, 3])
+        if self.often(30):
+            rule["max"] = rule["min"] + self.quarters(0, 8)
+        if "per" in rule and self.often(30):
+            rule["min"] = self.table(rule, [rule["min"], rule["min"] - 0.5])
+
+    def ratio(self, rule: dict[str, Any]) -> None:
         share = self.often(60)
         if share:
             rule["over"] = {"measure": "contacts"}
@@ -332,13 +261,13 @@ class Maker:
         side = self.r.choice(["max", "min", "both"])
         low, high = (self.r.choice([0.25, 0.5]), self.r.choice([0.5, 0.75])) if share else (1.5, 4.0)
         rule |= {"max": {"max": high}, "min": {"min": low}, "both": {"min": low, "max": high}}[side]
-        return rule
 
     def table(self, rule: dict[str, Any], numbers: Sequence[float]) -> dict[str, str]:
         """A table with a bound for every combination there is, and some that the rule does not speak of."""
         per = [rule["per"]] if isinstance(rule["per"], str) else rule["per"]
         levels = {  # everything there is
             "customer.region": self.regions, "offer": self.offers, "offer.category": self.categories,
+            "action.agent": self.agents,
             "channel": self.channels,
             "channel.kind": sorted({"voice" if c == "call" else "written" for c in self.channels}),
             "action.products": self.products, "customer.vip": [False, True],
@@ -352,6 +281,8 @@ class Maker:
             rows = [row | {column: value} for row in rows for value in levels[attribute]]
         where = rule.get("where", {})
         for attribute in ("customer.region", "offer.category", "channel"):
+            if attribute == "offer.category" and self.several_categories:
+                continue
             if isinstance(where.get(attribute), str) and attribute not in per and self.often(50):
                 column = attribute.rpartition(".")[2]
                 rows = [row | {column: value} for row in rows for value in levels[attribute]]
@@ -360,23 +291,52 @@ class Maker:
         return {"table": name, "column": "bound"}
 
     def contact(self) -> dict[str, Any]:
-        rule: dict[str, Any] = {"name": self.name("contact"), "max": self.r.choice([0, 1, 1, 1, 2, 2, 3])}
+        rule: dict[str, Any] = {"name": self.name("contact")}
         if where := self.where():
             rule["where"] = where
-        if self.often(15):
-            rule["max"] = {"column": "customer.max_offers"}
-        if self.often(75):
+        home = self.often(25)
+        if home:
+            rule["unit"] = "household"
+        self.numbers(rule, "home" if home else "offers")
+        if self.dated and self.often(75):
             rule["days"] = self.r.choice([1, 2, 3, 5, 7, 14, 30])
+            if self.horizon and self.often(30):
+                rule["every"] = self.r.choice(["week", "week", "month"])
+                del rule["days"]
+            elif "min" in rule and not rule.get("min_or_none"):
+                rule["days"] = self.r.choice([self.days, max(1, self.days - 1), 30])
             if self.often(20):
                 rule["history"] = False
         if self.often(30):
             options = ["offer", "offer.category", "channel", "channel.kind", "customer.region"]
-            if all(row["action_id"] for row in self.past) or self.often(0):
-                options.append("action.products")
+            if all(row["action_id"] for row in self.past):
+                options += ["action.products", "action.agent"]
             rule["per"] = self.r.sample(options, self.r.choice([1, 1, 2]))
-        if self.often(25):
-            rule["count"] = self.r.choice(["occasions", "occasions", "offers"])
+        if self.often(40):
+            kinds = ["offer", "channel", "channel.kind", "action.agent"]
+            kinds += [] if self.several_categories else ["offer.category"]
+            rule["count"] = self.r.choice(["occasions", "occasions", "offers", *kinds])
         return rule
+
+    def numbers(self, rule: dict[str, Any], whose: str) -> None:
+        """The most and the least of a contact rule."""
+        kind = self.r.choice(["max"] * 12 + ["min or none"] * 3 + ["min"] * 2)
+        if kind == "max" or self.often(30):
+            column = self.often(18)
+            rule["max"] = (
+                {"column": f"customer.max_{whose}"} if column else self.r.choice([0, 1, 1, 1, 2, 2, 3])
+            )
+        if kind == "min or none":
+            rule |= {"min": 2 if self.often(80) else 3, "min_or_none": True}
+            if isinstance(rule.get("max"), int):
+                rule["max"] = max(2, rule["max"])
+                rule["min"] = min(rule["min"], rule["max"])
+        if kind == "min":
+            rule["min"] = {"column": f"customer.min_{whose}"} if self.often(30) else 1
+            if self.often(50):  # not of everybody
+                rule["where"] = rule.get("where", {}) | {"customer.vip": True}
+            if isinstance(rule.get("max"), int):
+                rule["max"] = max(1, rule["max"])
 
     def conflict(self) -> dict[str, Any]:
         first = self.where(channel_likely=60)
@@ -385,6 +345,13 @@ class Maker:
                 "days": self.r.choice([1, 2, 3, 5, 10, 30])}  # fmt: skip
         if self.often(40):
             rule["either_order"] = self.often(80)
+        return rule
+
+    def requires(self) -> dict[str, Any]:
+        rule = {"name": self.name("requires"), "offer": self.where(60) or {"offer": self.offers[0]},
+            "needs": self.where(60), "days": self.r.choice([0, 1, 2, 5, 10, 30])}  # fmt: skip
+        if self.often(60):
+            rule["order"] = self.r.choice(["any", "any", "before"])
         return rule
 
     def decide(self, case: Case) -> None:
@@ -396,16 +363,24 @@ class Maker:
 
 
 def make(random: Random) -> Case:
-    """Draw a case."""
+    """Draw a case; again, twice at most, where next to nothing could be chosen."""
+    for _ in range(2):
+        case = Maker(random).case()
+        if len(case.reference().alive) >= 3:
+            return case
     return Maker(random).case()
 
 
 def kinds(case: Case) -> set[str]:
     """What a case has in it, rule kind by rule kind."""
     policy = case.policy
+    ranks = policy["objective"] if isinstance(policy["objective"], list) else [policy["objective"]]
     there = {
-        "objective minimise": "minimise" in policy["objective"],
-        "objective maximise": "minimise" not in policy["objective"],
+        "objective minimise": "minimise" in ranks[0],
+        "objective maximise": "minimise" not in ranks[0],
+        "objective ranks": len(ranks) > 1,
+        "objective within": any(isinstance(r, Mapping) and r.get("within") for r in ranks[:-1]),
+        "objective fixed_cost": "fixed_cost" in str(ranks),
         "scores": "scores" in case.tables,
         "candidates": "candidates" in case.tables,
         "table history": "history" in case.tables,
@@ -413,18 +388,27 @@ def kinds(case: Case) -> set[str]:
         "vetoes": case.vetoes,
         "locks": case.locks,
         "no horizon": case.horizon is None,
+        "several categories": "offer.category" in case.multi_valued,
     }
     found = {kind for kind, is_there in there.items() if is_there}
-    for section in ("eligibility", "limits", "contact", "conflicts"):
+    for section in ("eligibility", "limits", "contact", "conflicts", "requires"):
         for rule in policy.get(section, []):
             found |= {f"{section}.{key}" for key in rule}
-            found |= {
-                f"{section}.{key} table" for key in ("min", "max") if isinstance(rule.get(key), Mapping)
-            }
+            found |= {f"{section}.{key} table" for key in ("min", "max", "fixed_cost", "penalty")
+                      if isinstance(rule.get(key), Mapping)}  # fmt: skip
+            found |= {f"eligibility.after {key}" for key in rule.get("after", [])}
             if isinstance(rule.get("over"), Mapping):
                 found |= {f"{section}.over.{key}" for key in rule["over"]}
-            if rule.get("count") == "occasions":
-                found.add("contact.occasions")
+            if "fixed_cost" in str([rule.get("measure"), rule.get("over")]):
+                found.add("limits.measure fixed_cost")
+            if "over" in rule and "rolling_days" in rule:
+                found.add("limits.over rolling")
+            if rule.get("count", "offers") != "offers":
+                found.add("contact.occasions" if rule["count"] == "occasions" else "contact.attribute")
+            if "min" in rule and section == "contact" and not rule.get("min_or_none"):
+                found.add("contact.min hard")
+            if rule.get("order") == "any":
+                found.add("requires.order any")
             if "action.products" in rule.get("per", []):
                 found.add(f"{section}.per multi-valued")
     channels = case.tables["channels"]
