@@ -26,7 +26,7 @@ from omniopt.decisions.plan import Plan, alternatives_frame, contact_frame, drop
 from omniopt.decisions.problem import ROUNDING, Problem, build_problem
 from omniopt.decisions.progress import Progress, Search
 from omniopt.decisions.restrict import search
-from omniopt.decisions.sensitivity import add_ranges
+from omniopt.decisions.sensitivity import add_ranges, take_relaxed_prices
 from omniopt.errors import BadInput, Faults
 from omniopt.project import Project
 
@@ -109,6 +109,8 @@ def optimize(
     built = time.perf_counter()
     start = None if warm_start is None else problem.places(warm_start.contacts)
     found = _by_rank(problem, gap, time_limit, progress or (lambda *_: None), start)
+    if price_ranges:
+        take_relaxed_prices(found[0])
     solved = time.perf_counter()
     seconds = {"read": read - began, "build": built - read, "solve": solved - built}
     plan = _plan(problem, found, gap, seconds)

@@ -20,6 +20,9 @@ from typing import Any
 import highspy
 import numpy as np
 
+from omniopt.decisions import kernels
+from omniopt.decisions.dual import prove
+from omniopt.decisions.model import state_model
 from omniopt.decisions.problem import Problem
 from omniopt.decisions.progress import Search
 from omniopt.decisions.relax import Relaxer
@@ -31,6 +34,7 @@ ENDLESS = 1e9  # of a bound: a price that stays for so long has no end
 LOOKS = 60  # solves on either side of one bound, after which the range is what is known of it by then
 DUAL = 1  # HiGHS's number for the dual simplex
 EFFORT = 200_000  # up to which the ranges are found without being asked for: under half a second
+AS_GOOD = 1e-6  # relative difference of two bounds that prices prove, up to which one is as good
 REDUCED = 1e-7  # reduced cost from which a column that is not in the program is missed
 
 
@@ -73,6 +77,25 @@ class _Look:
     def at(self, place: float) -> float:
         """The line that touches the value here."""
         return self.value + self.price * (place - self.place)
+
+
+def take_relaxed_prices(found: Search) -> None:
+    """Have a solve that did without the relaxation take its prices, if they prove as much.
+
+    Ranges are those of the relaxation's prices. Without time for it everything stays as it is.
+    """
+    problem = found.problem
+    if found.relaxer is not None or found.dual is None or not len(problem):
+        return
+    index = kernels.UnitIndex.of(problem.unit, problem.units)
+    relaxer = Relaxer(problem, state_model(problem), index)
+    try:
+        dual = prove(problem, index, relaxer.solve(found.left()).prices)
+    except TimeoutError:
+        return
+    found.tighten(dual.bound)
+    if dual.bound <= found.dual.bound + AS_GOOD * max(1.0, abs(dual.bound)):
+        found.dual, found.relaxer = dual, relaxer
 
 
 def add_ranges(

@@ -7,13 +7,14 @@ from random import Random
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import tiny
 from bank import decide, entry, project, table, tables_of
 from scipy.optimize import linprog
 
 import omniopt as oo
-from omniopt.decisions import build_problem, kernels, relax, sensitivity
+from omniopt.decisions import build_problem, kernels, relax, restrict, sensitivity
 from omniopt.decisions.model import Model, state_model
 from omniopt.decisions.sensitivity import PriceRange
 
@@ -183,6 +184,23 @@ def test_ranges_are_left_out_where_they_would_take_long(monkeypatch: pytest.Monk
     left_out, asked = limits_of(oo.optimize(made), "budget"), oo.optimize(made, price_ranges=True)
     assert left_out["price_range"] is None and left_out["degenerate"] is None and left_out["price"]
     assert limits_of(asked, "budget")["price_range"] == [pytest.approx(8), pytest.approx(13)]
+
+
+def test_a_solve_without_the_relaxation_takes_its_prices_if_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    policy = {
+        "objective": "value",
+        "limits": [{"name": "budget", "measure": "cost", "max": 10}],
+        "contact": [{"name": "one", "max": 1}],
+    }
+    made = project(policy, tables_of(pd.concat([FOUR, FOUR.replace("loan-call-1", "loan-email-2")])))
+    monkeypatch.setattr(restrict, "MANY_ROWS", 0)
+    plan, asked = oo.optimize(made), oo.optimize(made, price_ranges=True)
+    assert limits_of(plan, "budget")["degenerate"] is None
+    assert limits_of(asked, "budget") == {
+        "price": pytest.approx(1), "price_range": [pytest.approx(8), pytest.approx(13)], "degenerate": False,
+        "price_more": pytest.approx(1), "price_less": pytest.approx(1),
+    }  # fmt: skip
+    assert asked.objective == plan.objective and asked.bound <= plan.bound + 1e-9
 
 
 def test_the_same_ranges_whatever_the_order_of_the_rows() -> None:
