@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 import omniopt as oo
+from omniopt.errors import Infeasible, StoppedWithoutPlan
 
 GAP = 1e-4
 CALLS, EMAILS = {"channel": "call"}, {"channel": "email"}
@@ -145,7 +146,7 @@ def solve(policy: Any, tables: Any, horizon: Any, limit: float) -> tuple[float, 
     began = time.perf_counter()
     try:
         plan = oo.optimize(project, gap=GAP, time_limit=limit)
-    except (oo.Infeasible, oo.StoppedWithoutPlan) as error:
+    except (Infeasible, StoppedWithoutPlan) as error:
         return time.perf_counter() - began, {"status": type(error).__name__, "why": str(error)[:200]}
     taken = time.perf_counter() - began
     c = plan.certificate

@@ -42,6 +42,7 @@ class Outcome:
 def solve(
     objective: np.ndarray, matrix: sparse.csr_array, lo: np.ndarray, hi: np.ndarray,
     lower: np.ndarray, upper: np.ndarray, integer: np.ndarray, gap: float, time_limit: float | None,
+    distance: float = 0.0,
 ) -> Outcome:  # fmt: skip
     """Maximise ``objective·z`` subject to ``lo ≤ matrix z ≤ hi``.
 
@@ -53,8 +54,8 @@ def solve(
     lo, hi : ndarray, shape (r,)
     integer : ndarray of bool, shape (c,)
         Which columns are whole numbers.
-    gap : float
-        Relative gap at which to stop.
+    gap, distance : float
+        Relative gap, and distance of bound and objective, at which to stop: either will do.
     time_limit : float or None
         Seconds.
 
@@ -93,7 +94,7 @@ def solve(
         if np.isfinite(lo[i]):
             model += row >= float(lo[i]), f"l{i}"
     solver = pulp.HiGHS(
-        msg=False, threads=1, gapRel=gap, gapAbs=0.0, timeLimit=time_limit,
+        msg=False, threads=1, gapRel=gap, gapAbs=scale * distance, timeLimit=time_limit,
         mip_feasibility_tolerance=TOLERANCE, primal_feasibility_tolerance=TOLERANCE,
         dual_feasibility_tolerance=TOLERANCE,
     )  # fmt: skip

@@ -46,7 +46,9 @@ class Search:
 
     def reached(self) -> bool:
         """Whether the gap asked for is met."""
-        return self.chosen is not None and self.bound - self.objective <= self.gap * max(1.0, abs(self.bound))
+        if self.chosen is None or math.isinf(self.bound):
+            return False
+        return self.bound - self.objective <= self.gap * max(1.0, abs(self.bound))
 
     def offer(self, chosen: np.ndarray) -> None:
         """Take a plan if it keeps the rules and is better than the one at hand."""
