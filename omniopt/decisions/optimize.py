@@ -182,7 +182,7 @@ def _plan(problem: Problem, found: list[Search], target: float, seconds: dict[st
         "solver": "exact",
         "rules": rule_entries(problem, chosen, dual.prices),
         "dropped": {r: int(n) for r, n in zip(problem.everything.reasons[1:], reasons[1:], strict=True) if n},
-        "notes": [*problem.notes, *(redundant.notes(problem, index, chosen, dual) if index else [])],
+        "notes": [*problem.notes, *(redundant.notes(problem, index, chosen, dual, target) if index else [])],
         "horizon": project_horizon(problem.project),
         "seconds": {k: round(v, 3) for k, v in seconds.items()} | {"write": 0.0},
         "peak_memory_mb": peak_memory_mb(),

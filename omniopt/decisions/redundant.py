@@ -151,14 +151,27 @@ def _relied_on(gone: Sequence[Redundant], priced: set[str]) -> set[str]:
     return relied
 
 
-def notes(problem: Problem, index: kernels.UnitIndex, chosen: np.ndarray, dual: Dual) -> list[str]:
-    """Say which rules change nothing, and which ones bind nowhere."""
+def notes(
+    problem: Problem, index: kernels.UnitIndex, chosen: np.ndarray, dual: Dual, gap: float
+) -> list[str]:
+    """Say which rules change nothing, and which ones bind nowhere.
+
+    A rule binds nowhere only if the prices prove the plan to the gap: else it might be worth what is
+    missing. Of a limit it is then said what is known all the same.
+    """
     changing_nothing = redundant(problem, index)
     known = {found.rule for found in changing_nothing}
     words = kinds(problem)
     unfelt = [n for n in binding_nowhere(problem, index, chosen, dual, changing_nothing) if n not in known]
+    missing = dual.bound - problem.value(chosen)
+    tight = missing <= max(gap, NEAR) * max(1.0, abs(dual.bound))
     said = [str(found) for found in changing_nothing]
-    return said + [f"{words[name]} '{name}' binds nowhere" for name in unfelt]
+    for name in unfelt:
+        if tight:
+            said.append(f"{words[name]} '{name}' binds nowhere")
+        elif words[name] == "limit":
+            said.append(f"limit '{name}' has room and no price in every row")
+    return said
 
 
 @dataclass(frozen=True)

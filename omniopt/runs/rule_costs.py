@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pandas as pd
 
 from omniopt.runs import figures
-from omniopt.runs.html import Fragment, number, paragraph, picture, side_by_side, table, text
+from omniopt.runs.html import Fragment, number, paragraph, picture, plain, side_by_side, table, text
 from omniopt.runs.report import Result
 
 _SHOWN = 16  # bars in the picture; the table holds the rest
+_NOTHING = 1e-6  # of the objective
 _WORDS = {
-    "contact": "rule for each customer", "conflict": "conflict", "requires": "requirement",
+    "contact": "contact rule", "conflict": "conflict", "requires": "requirement",
     "guarantee": "minimum", "limit": "limit",
 }  # fmt: skip
 
@@ -28,59 +30,77 @@ def rule_costs(result: Result) -> Fragment:
         return Fragment(paragraph("The policy has no rules for each customer and no minimums.") + said)
     values = values.sort_values(["gain_at_least", "gain_at_most"], ascending=False, kind="stable")
     dear = values[values["gain_at_least"] > 0]
+    # what rounding leaves open is nothing
+    least = _NOTHING * max(1.0, abs(result.certificate["objective"]))
+    gains = [
+        _between(*both, least) for both in zip(values["gain_at_least"], values["gain_at_most"], strict=True)
+    ]
     words = "Each rule was left out alone, and the plan made anew. " + (
-        f"The dearest is {dear['rule'].iloc[0]}: without it the plan would gain "
-        f"{_between(dear['gain_at_least'].iloc[0], dear['gain_at_most'].iloc[0])}."
+        f"The dearest is {dear['rule'].iloc[0]}: without it the plan would gain {gains[0]}."
         if len(dear)
         else "No gain is proven for any of them."
     )
     drawn = [
-        figures.Bar(row.rule, row.gain_at_most, _between(row.gain_at_least, row.gain_at_most))
-        for row in values.head(_SHOWN).itertuples()
+        figures.Bar(rule, most, gain)
+        for rule, most, gain in list(zip(values["rule"], values["gain_at_most"], gains, strict=True))[:_SHOWN]
     ]
     made = pd.DataFrame({
         "without": values["rule"],
         "kind": values["kind"].map(_WORDS),
-        "gains at least": values["gain_at_least"],
-        "at most": values["gain_at_most"],
+        "gain": gains,
         "proven": values["status"].map(_proven),
     })  # fmt: skip
     some = f"The {_SHOWN} dearest rules" if len(values) > _SHOWN else "Rules"
     shown = side_by_side(
         picture(figures.bars(drawn), f"{some}: what the plan would gain without each"),
-        table(made, {"gains at least": number, "at most": number}),
+        table(made, {"gain": plain}),
     )
     return Fragment(paragraph(words, "good") + shown + said)
 
 
-def ranges(result: Result, rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
+def ranges(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
     """Columns for the table of limits: where the price holds, and the prices on either side.
 
     Empty where nobody has asked.
     """
     if all(rule.get("degenerate") is None for rule in rows):
         return {}
-    held = [rule.get("price_range") or (None, None) for rule in rows]
-    priced = [bool(rule.get("price_range")) for rule in rows]
-    found = {
-        "price holds from": [ends[0] if p else None for ends, p in zip(held, priced, strict=True)],
-        "to": [ends[1] if p else None for ends, p in zip(held, priced, strict=True)],
-    }
+    found: dict[str, list[Any]] = {"price holds": [_held(rule) for rule in rows]}
     if any(rule.get("degenerate") for rule in rows):
         for name, key in (("if raised", "price_more"), ("if lowered", "price_less")):
             found[name] = [_size(rule.get(key)) if rule.get("degenerate") else None for rule in rows]
     return found
 
 
+def _held(rule: dict[str, Any]) -> str | None:
+    """From where to where a price holds, with as many decimals as show it; not for ratios and cells.
+
+    Theirs is of a sum that the reader does not see.
+    """
+    held = rule.get("price_range")
+    if not held or "vacuous" in rule or "opened" in rule:
+        return None
+    low, high = held
+    wide = math.inf if low is None or high is None else high - low
+    digits = None if wide > 10 else min(max(math.ceil(1 - math.log10(wide)), 0), 6) if wide > 1e-9 else None
+    if low is None:
+        return f"up to {number(high)}"
+    if high is None:
+        return f"from {number(low)}"
+    return f"{number(low, digits)} to {number(high, digits)}" if wide > 1e-9 else "nowhere"
+
+
 def _size(price: float | None) -> float | None:
     return None if price is None else abs(price)
 
 
-def _between(low: float, high: float) -> str:
-    """A gain's two bounds in words; one number where they look the same."""
+def _between(low: float, high: float, least: float) -> str:
+    """A gain's two bounds in words; one number where they look the same, none below the least."""
+    if high <= least:
+        return "0"
     if number(low) == number(high):
         return number(high)
-    return f"at most {number(high)}" if low <= 0 else f"{number(low)} to {number(high)}"
+    return f"at most {number(high)}" if low <= least else f"{number(low)} to {number(high)}"
 
 
 def _proven(status: str) -> str:

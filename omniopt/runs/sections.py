@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from omniopt.runs import figures, rule_costs
-from omniopt.runs.html import Fragment, number, paragraph, percent, picture, side_by_side, table
+from omniopt.runs.html import Fragment, number, paragraph, percent, picture, plain, side_by_side, table
 from omniopt.runs.report import TODAY, Result
 
 _SHOWN = 16  # bars in one picture; tables hold the rest
@@ -70,9 +70,9 @@ def limits(result: Result) -> Fragment:
         "A stroke marks the minimum or maximum. Where a limit binds, its price says by how much the "
         "objective would grow if it gave way by one unit; a limit without a price costs the plan nothing."
     )
-    known = rule_costs.ranges(result, rows)
+    known = rule_costs.ranges(rows)
     if known:
-        words += " A price holds as long as its limit stays between the two values shown."
+        words += " A price holds as long as its limit stays between the values shown."
     if "if raised" in known:
         words += " Where two prices meet at the limit, there is one for raising it and one for lowering it."
     made = pd.DataFrame({
@@ -90,7 +90,7 @@ def limits(result: Result) -> Fragment:
             made[name] = [rule.get(key) for rule in rows]
     if not any(made["for"]):
         made = made.drop(columns="for")
-    numeric = {c: number for c in made.columns if c not in ("limit", "for")}
+    numeric = {c: plain if c == "price holds" else number for c in made.columns if c not in ("limit", "for")}
     fold = f"All {number(len(rows))} limits in figures" if len(rows) > 40 else None
     shown = paragraph(words) + side_by_side(*_limit_pictures(result, rows)) + table(made, numeric, fold=fold)
     empty = dict.fromkeys(rule["name"] for rule in rows if rule.get("vacuous"))

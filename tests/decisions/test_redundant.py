@@ -171,6 +171,21 @@ def test_without_all_that_binds_nowhere_the_bound_stays() -> None:
     assert seen > 15
 
 
+def test_nothing_binds_nowhere_while_a_better_plan_may_be_missing() -> None:
+    """Two of the three fit the budget, the relaxation has it filled: the rules might be worth the rest."""
+    lines = [f"{customer} loan-call-{day} 6 5" for customer in ("ann", "bob") for day in (1, 9)]
+    costs = table("customer_id action_id value cost", *lines)
+    policy = {
+        "objective": "value",
+        "limits": [{"name": "budget", "measure": "cost", "max": 14}, {"name": "roomy", "max": 3}],
+        "contact": [{"name": "two in all", "max": 2, "days": 20}],
+    }
+    plan = decide(policy, tables_of(costs))
+    assert plan.certificate["bound_from_prices"] > plan.objective + 1
+    assert not [note for note in plan.certificate["notes"] if "binds nowhere" in note]
+    assert "limit 'roomy' has room and no price in every row" in plan.certificate["notes"]
+
+
 def test_words() -> None:
     assert str(Redundant("a", "limit", "implied", ("b", "c"))) == (
         "limit 'a' changes nothing: whatever keeps 'b', 'c' keeps it"

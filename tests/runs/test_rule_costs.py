@@ -55,7 +55,7 @@ def test_gains_are_told_with_both_bounds_dearest_first(result: Result) -> None:
         "within the gap",
         "stopped by time",
         "changes nothing",
-        "rule for each customer",
+        "contact rule",
         "minimum",
     ):
         assert words in said
@@ -87,10 +87,18 @@ def test_notes_are_rules_to_look_at(result: Result) -> None:
 
 def test_limits_show_where_their_price_holds(result: Result) -> None:
     said = words_of(sections.limits(with_limits(result, **RANGE)))
-    for words in ("price holds from", "9.5", "if raised", "1.25", "if lowered", "2.5", "two prices meet"):
+    for words in ("price holds", "4.0 to 9.5", "if raised", "1.25", "if lowered", "2.5", "two prices meet"):
         assert words in said
     plain = words_of(sections.limits(with_limits(result, **RANGE | {"degenerate": False})))
-    assert "price holds from" in plain and "if raised" not in plain and "two prices" not in plain
+    assert "price holds" in plain and "if raised" not in plain and "two prices" not in plain
+
+
+def test_the_range_of_a_price_is_told_so_that_it_can_be_seen() -> None:
+    ends = ([1999.7268, 2000.61], [None, 8.0], [8.0, None], [3.0, 3.0], [100, 2500.5])
+    told = ["1,999.73 to 2,000.61", "up to 8", "from 8", "nowhere", "100 to 2,500"]
+    rows: list[dict[str, Any]] = [{"degenerate": False, "price_range": list(pair)} for pair in ends]
+    assert rule_costs.ranges(rows)["price holds"] == told
+    assert rule_costs.ranges([rows[0] | {"vacuous": False}])["price holds"] == [None]
 
 
 def test_limits_say_nothing_of_ranges_that_nobody_asked_for(result: Result) -> None:
