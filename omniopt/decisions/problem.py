@@ -327,11 +327,16 @@ def _notes(problem: Problem, scopes: Scopes) -> list[str]:
     """Say which rules match nothing."""
     policy = problem.policy
     notes = [f"rule '{name}' drops nothing" for name, count in problem.eligibility.items() if not count]
-    touched: dict[str, int] = {limit.name: 0 for limit in policy.limits}
+    touched = {limit.name: np.zeros(2, np.int64) for limit in policy.limits}
     for coupling in (problem.coupling, problem.watched):
-        for name, size in zip(coupling.rule, np.diff(coupling.numerator.indptr), strict=True):
-            touched[name] += int(size)
-    notes += [f"limit '{name}' matches no candidate" for name, size in touched.items() if not size]
+        sizes = [np.diff(part.indptr) for part in (coupling.numerator, coupling.denominator)]
+        for name, *size in zip(coupling.rule, *sizes, strict=True):
+            touched[name] += size
+    notes += [f"limit '{name}' matches no candidate" for name, size in touched.items() if not size[0]]
+    ratios = [limit.name for limit in policy.limits if limit.over is not None]
+    notes += [
+        f"'over' of limit '{n}' matches no candidate" for n in ratios if touched[n][0] and not touched[n][1]
+    ]
 
     def found(where: dict[str, Any], rule: str) -> bool:
         return bool(matches(problem.candidates, scopes, where, rule).any())

@@ -186,6 +186,33 @@ def test_nothing_binds_nowhere_while_a_better_plan_may_be_missing() -> None:
     assert "limit 'roomy' has room and no price in every row" in plan.certificate["notes"]
 
 
+def test_each_scope_that_matches_nothing_is_noted() -> None:
+    none, some = {"offer": "card", "channel": "email", "date": 1}, {"channel": "call"}
+    policy = {
+        "objective": "value",
+        "eligibility": [
+            {"name": "drops", "drop": none},
+            {"name": "after", "after": {"outcome": "rejected"}, "drop_same": "offer", "for_days": 9},
+        ],
+        "limits": [
+            {"name": "share", "where": some, "over": {"measure": "contacts", "where": none}, "max": 9},
+            {"name": "empty", "where": none, "over": {"measure": "contacts", "where": none}, "min": 1},
+            {"name": "watched", "where": none, "max": 1, "report_only": True},
+        ],
+        "contact": [{"name": "each", "where": none, "max": 1}],
+        "conflicts": [{"name": "apart", "first": none, "then": some, "days": 3}],
+        "requires": [{"name": "needs", "offer": some, "needs": none, "days": 3}],
+    }
+    made = project(policy, tables_of(DAYS))
+    assert build_problem(made).notes == [
+        "rule 'drops' drops nothing", "rule 'after' drops nothing",
+        "limit 'empty' matches no candidate", "limit 'watched' matches no candidate",
+        "'over' of limit 'share' matches no candidate", "contact rule 'each' matches no candidate",
+        "'first' of conflict 'apart' matches no candidate",
+        "'needs' of requirement 'needs' matches no candidate",
+    ]  # fmt: skip
+
+
 def test_words() -> None:
     assert str(Redundant("a", "limit", "implied", ("b", "c"))) == (
         "limit 'a' changes nothing: whatever keeps 'b', 'c' keeps it"
