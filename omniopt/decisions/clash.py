@@ -36,7 +36,12 @@ def smallest_clash(oracle: Oracle, start: np.ndarray) -> Found | None:
         None if a plan can keep them all.
     """
     oracle.spend(0.4)
-    answer = oracle.ask(start)
+    few = oracle.guess(start)
+    if few is not None:
+        answer = oracle.ask(few)
+        start = few if answer.possible is False else start
+    if few is None or answer.possible is not False:
+        answer = oracle.ask(start)
     if answer.possible:
         return None
     oracle.spend(0.1)

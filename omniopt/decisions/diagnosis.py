@@ -221,7 +221,9 @@ class Words:
         what += f" for {people(move.customers)}" if move.customers else ""
         return f"{verb} {what} from {number(move.before)} to {number(move.after)}"
 
-    def message(self, clashes: list[Clash], reach: list[float | None], repairs: tuple[Repair, ...]) -> str:
+    def message(
+        self, clashes: list[Clash], reach: list[float | None], repairs: tuple[Repair, ...], unsure: bool
+    ) -> str:
         """Write the whole message: the clashes, then the ways out, one a line.
 
         Parameters
@@ -230,6 +232,8 @@ class Words:
         reach : list of float or None
             How far each clash lets its only limit come.
         repairs : tuple of Repair
+        unsure : bool
+            Whether time ran out on some way.
         """
         moves = {(m.rule, m.side): m for r in repairs for m in r.moves if m.after is not None}
         lines = [self._clash(clash, far, moves) for clash, far in zip(clashes, reach, strict=True)]
@@ -240,6 +244,8 @@ class Words:
         lines += [repair.text for repair in repairs[:SHOWN]]
         if len(repairs) > SHOWN:
             lines.append(f"and {len(repairs) - SHOWN} more ways")
+        if unsure:
+            lines.append("time ran out: there may be more ways")
         return "\n".join(lines)
 
     def _clash(self, clash: Clash, reach: float | None, moves: dict[tuple[str, str], Move]) -> str:

@@ -106,7 +106,7 @@ def diagnose(problem: Problem, seconds: float = SECONDS) -> Diagnosis | None:
     customers = tuple(str(c) for c in ids[np.isin(problem.grouping.of, units)]) if len(units) else ()
     repairs = Repairs(problem, rows, oracle)
     mended, clashes = repairs.single(found, customers), [found]
-    if not mended:
+    if not mended and not repairs.unsure:
         clashes, mended = repairs.combined(found)
     words = Words(
         {limit.name: _unit(limit) for limit in problem.policy.limits},
@@ -114,6 +114,7 @@ def diagnose(problem: Problem, seconds: float = SECONDS) -> Diagnosis | None:
     )
     ways = repairs.ranked(mended, words, lambda move: replace(move, group=_shown(problem, move.group)))
     told = [_told(problem, rows, c, units if i == 0 else units[:0]) for i, c in enumerate(clashes)]
+    unsure = repairs.unsure
     oracle.spend(0.5)
     if reach is None:
         far = [repairs.reach(clash) for clash in clashes]
@@ -121,7 +122,8 @@ def diagnose(problem: Problem, seconds: float = SECONDS) -> Diagnosis | None:
         partly = in_force(problem, [rows.members[i] for i in found.members])
         index = kernels.UnitIndex.of(problem.unit, partly.units)
         far = [round(_missed(partly, *reach, index)[2], 2), *(None for _ in clashes[1:])]
-    return Diagnosis(words.message(told, far, ways), told[0], tuple(told[1:]), ways)
+    text = words.message(told, far, ways, unsure)
+    return Diagnosis(text, told[0], tuple(told[1:]), ways)
 
 
 def stuck_units(problem: Problem, index: kernels.UnitIndex | None = None) -> np.ndarray:

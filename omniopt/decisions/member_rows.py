@@ -37,6 +37,8 @@ class MemberRows:
         How many of the columns, the first ones, are candidates.
     unit : ndarray of int64, shape (r,)
         The unit that each row belongs to, -1 for rows across units.
+    owner : ndarray of int64, shape (n,)
+        The unit of each candidate.
     grain : ndarray of float64, shape (r,)
         What each row's sum is a multiple of, 0 where it can be any number; the bounds are, too.
     """
@@ -52,6 +54,7 @@ class MemberRows:
     integer: np.ndarray
     n: int
     unit: np.ndarray
+    owner: np.ndarray
     grain: np.ndarray
 
     @staticmethod
@@ -97,7 +100,7 @@ class MemberRows:
         hi = np.where(grain > 0, np.floor(hi / step + ROUNDING * np.maximum(1, np.abs(hi / step))) * step, hi)
         return MemberRows(
             members, matrix, lo, hi, below, above, lower, model.upper, model.integer, model.n,
-            _unit_of_rows(problem, model, matrix), grain,
+            _unit_of_rows(problem, model, matrix), problem.unit, grain,
         )  # fmt: skip
 
     def within(self, units: np.ndarray) -> MemberRows:
@@ -107,6 +110,15 @@ class MemberRows:
             self, matrix=self.matrix[at], lo=self.lo[at], hi=self.hi[at], below=self.below[at],
             above=self.above[at], unit=self.unit[at], grain=self.grain[at],
         )  # fmt: skip
+
+    def sampled(self, every: int) -> MemberRows:
+        """Return the rows with only some of the units' candidates, and limits in proportion."""
+        upper = self.upper.copy()
+        upper[: self.n][self.owner % every != 0] = 0.0
+        share = np.where(self.unit < 0, 1.0 / every, 1.0)
+        asked = (self.unit < 0) | (self.unit % every == 0)
+        lo, hi = np.where(asked, self.lo * share, -np.inf), np.where(asked, self.hi * share, np.inf)
+        return replace(self, lo=lo, hi=hi, upper=upper)
 
     def bounds(self, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the rows' bounds with only the kept members, bool of shape (members,), in force."""

@@ -21,6 +21,7 @@ from omniopt.decisions.member_rows import ROUNDING, MemberRows
 STRAIGHT = 4_000  # columns up to which the exact solver gets all that is open at once
 GROWTH = 4
 LARGE = 20_000  # columns from which the LP is solved by the primal simplex
+SAMPLE = 10_000  # candidates in a sample of a large problem
 KNOWN = 10  # plans that are kept, since one may answer a later question
 PRIMAL = 4  # HiGHS's number for it
 
@@ -87,6 +88,18 @@ class Oracle:
     def left(self) -> float:
         """Seconds that are left."""
         return max(self.deadline - time.monotonic(), 0.0)
+
+    def guess(self, kept: np.ndarray) -> np.ndarray | None:
+        """Return members that a sample of the customers of a large problem shows to be impossible together.
+
+        What a sample shows is no proof: it has to be asked of the whole.
+        """
+        if self.system.n <= LARGE:
+            return None
+        sample = self.system.sampled(max(2, self.system.n // SAMPLE))
+        lo, hi = sample.bounds(kept)
+        solved, _, ray = _Program(sample).solve(lo, hi, Slack.none(len(lo)), min(self.patience, self.left()))
+        return self._members(ray, kept) if solved is False else None
 
     def spend(self, share: float) -> None:
         """Allow every question from here on a share of the time that is left."""

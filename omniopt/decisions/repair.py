@@ -32,7 +32,7 @@ from omniopt.decisions.movable import (
     without,
     written,
 )  # fmt: skip
-from omniopt.decisions.oracle import Oracle, Slack
+from omniopt.decisions.oracle import Answer, Oracle, Slack
 from omniopt.decisions.problem import Problem, build_problem, keeps_rules
 from omniopt.project import Project
 from omniopt.rules.policy import ColumnBound, Reference
@@ -79,6 +79,7 @@ class Repairs:
         self.problem, self.rows, self.oracle = problem, rows, oracle
         self.limits = {limit.name: limit for limit in problem.policy.limits}
         self.contact = {rule.name: rule for rule in problem.policy.contact}
+        self.unsure = False  # whether time ran out on some way
 
     def single(self, found: Found, customers: tuple[str, ...]) -> list[Mended]:
         """Return, for every bound of a clash, the smallest movement that suffices by itself.
@@ -188,14 +189,14 @@ class Repairs:
         if not bound.moves:
             rest = kept.copy()
             rest[bound.members] = False
-            answer = self.oracle.ask(rest)
+            answer = self._asked(rest)
             if answer.values is None:
                 return None
             move = Move(member.kind, member.rule, member.side, member.group, member.bound, None)
             return Way(bound, move), answer.values[: self.rows.n] > 0.5
         if self.rows.n > SMALL and member.kind == "limit" and len(bound.members) == 1:
             return self._searched(bound, kept)
-        answer = self.oracle.ask(kept, self._slack([bound]))
+        answer = self._asked(kept, self._slack([bound]))
         if answer.values is None:
             return None
         chosen, slack = answer.values[: self.rows.n] > 0.5, float(answer.values[-1])
@@ -203,6 +204,12 @@ class Repairs:
             counted, step = self._count(bound, max(1, round(slack)) + more, customers)
             return None if counted is None else (Way(bound, counted, step), chosen)
         return self._written(bound, kept, chosen)
+
+    def _asked(self, kept: np.ndarray, slack: Slack | None = None) -> Answer:
+        """Ask, and remember that there was no answer in time."""
+        answer = self.oracle.ask(kept, slack)
+        self.unsure |= answer.possible is None
+        return answer
 
     def _written(self, bound: Bound, kept: np.ndarray, chosen: np.ndarray) -> tuple[Way, np.ndarray] | None:
         """Write down where a limit's bound goes for a plan to keep it."""
@@ -222,7 +229,7 @@ class Repairs:
 
         free = kept.copy()
         free[bound.members] = False
-        start = self.oracle.ask(free)
+        start = self._asked(free)
         if start.values is None:
             return None
         nearest = pursued(self.problem, self.rows, kept, bound)

@@ -85,6 +85,7 @@ def test_the_ways_of_large_problems_lead_to_the_same_clash(
     straight = diagnosis_of(made)
     monkeypatch.setattr(oracle, "STRAIGHT", 4)
     monkeypatch.setattr(oracle, "LARGE", 0)
+    monkeypatch.setattr(oracle, "SAMPLE", 40)
     monkeypatch.setattr(repair, "SMALL", 0)
     found = diagnosis_of(made)
     assert found.minimal and found.clash == straight.clash
