@@ -206,6 +206,10 @@ class Ledger:
             parts.append(f"{name}={canonical(value)}")
         return ", ".join(sorted(parts))
 
+    def has(self, kind: str, name: str, group: Mapping[str, Any], side: str) -> bool:
+        """Whether there is an entry of a row."""
+        return (kind, name, self._group(group), side) in self.entries
+
     def find(
         self, kind: str, name: str, faults: Faults, group: Mapping[str, Any] | None = None, side: str = ""
     ) -> dict[str, Any] | None:

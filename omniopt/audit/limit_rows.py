@@ -132,8 +132,16 @@ def _check_row(ledger: Ledger, row: _Row, faults: Faults) -> dict[str, Any] | No
         faults.add(f"broken{where}: {_words(row)}", rule=limit.name)
     group: dict[str, Any] = dict(zip(limit.per, limit.labels[row.group], strict=True))
     if block.start is not None:
-        start = int(block.start[k])
-        group["from"] = start if world.start is None else world.date(start)
+        for start in [*block.alike[k].tolist()[::-1], int(block.start[k])]:
+            named = {**group, "from": start if world.start is None else world.date(start)}
+            if ledger.has("limit", limit.name, named, block.side):
+                break
+        group = named
+        if limit.rolled is not None:
+            # Another window of the run holds as much of the past on balance, but perhaps of other things.
+            top, over = limit.rolled.past(block.group[[k]], np.array([start]))
+            row.top += float(top[0] - block.past_top[k])
+            row.over += float(over[0] - block.past_over[k])
     entry = ledger.find("limit", limit.name, faults, group, block.side)
     if entry is None:
         return None

@@ -48,6 +48,8 @@ class Block:
         The group of each row.
     start : ndarray of int or None
         First day of each row's window.
+    alike : list of ndarray
+        For each row, the first days of windows that may as well stand for it.
     low, high : ndarray of float
         What the activity must keep.
     ratio, least : ndarray of float
@@ -77,6 +79,7 @@ class Block:
     fixed_over: float
     start: np.ndarray | None = None
     spans: csr_matrix | None = None
+    alike: list[np.ndarray] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.group)
@@ -279,7 +282,7 @@ def _roll(
         if not np.isfinite(bound_of).any():
             continue
         ratio = bound_of if limit.is_ratio else np.zeros(len(bound_of))
-        group, start = rolled.rows(side, ratio if limit.is_ratio else None)
+        group, start, alike = rolled.rows(side, ratio if limit.is_ratio else None)
         edge = np.zeros(len(group)) if limit.is_ratio else bound_of[group]
         nowhere = np.full(len(group), np.inf)
         top, over = rolled.past(group, start)
@@ -291,5 +294,6 @@ def _roll(
                 edge if sign > 0 else -nowhere, nowhere if sign > 0 else edge,
                 rolled.top, rolled.over if limit.is_ratio else None, rolled.bins,
                 ratio[group], np.zeros(len(group)), top, over, 0.0, 0.0, start, rolled.spans(group, start),
+                alike,
             )
         )  # fmt: skip

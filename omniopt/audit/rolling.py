@@ -21,6 +21,8 @@ from omniopt.audit.measures import Usage, past_usage
 from omniopt.audit.rounding import ROW
 from omniopt.audit.scope import Unchecked
 
+# Sums of multiples of one part of this are exact.
+EXACT = 1024
 # So many windows of all groups are laid out at most.
 GRID = 100_000_000
 
@@ -76,8 +78,11 @@ class Rolled:
         number = np.cumsum(np.pad(self.held, ((0, 0), (1, self.length))), axis=1)
         return number[:, self.length : self.length + self.days] > number[:, : self.days]
 
-    def rows(self, side: str, ratio: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    def rows(self, side: str, ratio: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
         """Group and first day of the windows that stand for their runs, sorted.
+
+        Where sums of the past's fractions leave it to rounding which window of a run is the tightest, any of
+        these may stand for it; the third result has their first days.
 
         Parameters
         ----------
@@ -96,7 +101,7 @@ class Rolled:
         group, begin = np.nonzero(asked)
         run = np.cumsum(new[group, begin]) - 1
         if not len(group):
-            return group, begin
+            return group, begin, []
         below = 0.0 if ratio is None else ratio[:, None] * self.past_over
         history = (self.past_top - below)[group, begin]
         history = history if side == "max" else -history
@@ -105,7 +110,10 @@ class Rolled:
         near = np.flatnonzero((history >= most - ROW * (1.0 + np.abs(most))) | np.isnan(history))
         _, earliest = np.unique(run[near], return_index=True)
         chosen = near[earliest]
-        return group[chosen], begin[chosen] + self.first
+        days = np.split(begin[near] + self.first, earliest[1:])
+        if np.array_equal(history * EXACT, np.rint(history * EXACT)):
+            days = [some[:1] for some in days]
+        return group[chosen], begin[chosen] + self.first, days
 
     def past(self, group: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """What history uses in windows, of the measure and of the denominator."""

@@ -121,7 +121,8 @@ def _history(rng: np.random.Generator, customers: list[str], days: int) -> pd.Da
         rows[key] = (_date(day), None if planned else rng.choice(outcomes), planned, action)
     columns = ["customer_id", "offer_id", "channel", "date", "outcome", "planned", "action_id"]
     frame = pd.DataFrame([(*key[:3], *rest) for key, rest in rows.items()], columns=columns)
-    return frame.assign(cost=[0.5 + k % 3 for k in range(len(frame))])
+    # Tenths, whose sums are not exact: rounding may decide which of two windows is called the tighter one.
+    return frame.assign(cost=[(5 * k % 7 + 1) / 10 for k in range(len(frame))])
 
 
 def _actions(rng: np.random.Generator, days: int, offers: list[str]) -> pd.DataFrame:
