@@ -61,11 +61,14 @@ def rule_costs(result: Result) -> Fragment:
 def ranges(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
     """Columns for the table of limits: where the price holds, and the prices on either side.
 
-    Empty where nobody has asked.
+    Empty where they are not known.
     """
     if all(rule.get("degenerate") is None for rule in rows):
         return {}
-    found: dict[str, list[Any]] = {"price holds": [_held(rule) for rule in rows]}
+    found: dict[str, list[Any]] = {}
+    held = [_held(rule) for rule in rows]
+    if any(held):
+        found["price holds"] = held
     if any(rule.get("degenerate") for rule in rows):
         for name, key in (("if raised", "price_more"), ("if lowered", "price_less")):
             found[name] = [_size(rule.get(key)) if rule.get("degenerate") else None for rule in rows]

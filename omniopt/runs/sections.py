@@ -71,7 +71,7 @@ def limits(result: Result) -> Fragment:
         "objective would grow if it gave way by one unit; a limit without a price costs the plan nothing."
     )
     known = rule_costs.ranges(rows)
-    if known:
+    if "price holds" in known:
         words += " A price holds as long as its limit stays between the values shown."
     if "if raised" in known:
         words += " Where two prices meet at the limit, there is one for raising it and one for lowering it."
