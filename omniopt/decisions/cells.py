@@ -16,15 +16,49 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from omniopt.decisions.dual import Dual, all_margins, prove
+from omniopt.decisions import kernels
+from omniopt.decisions.dual import Dual, all_margins, lowered, prove, rough_prices
 from omniopt.decisions.model import Model
+from omniopt.decisions.problem import Problem
 from omniopt.decisions.progress import Search
 from omniopt.decisions.relax import FREE, Relaxation, Relaxer, opening_prices
 from omniopt.errors import Infeasible
 
 FRACTION = 1e-6  # how far from a whole number a cell is undecided
 
+SURE = 0.98  # how open or closed an undecided cell can look where there is no LP to say so
+PASSES = 60  # steps that the prices are given when a cell is held
+
 Close = Callable[[Search, Model, Relaxation, Dual, np.ndarray], None]
+
+
+class PriceRelaxer:
+    """Does for large problems what `Relaxer` does, by prices that lower the bound directly.
+
+    The LP would have a row for every contact in a cell. Without it an undecided cell's contacts
+    cost nothing to open, so its bound is poorer, and every cell has to be held before it is good.
+    """
+
+    def __init__(self, problem: Problem, model: Model, index: kernels.UnitIndex) -> None:
+        self.problem, self.model, self.index = problem, model, index
+        self.prices = rough_prices(problem, index)
+
+    def solve(self, time_limit: float | None = None, cells: np.ndarray | None = None) -> Relaxation:
+        """Return prices, every unit's best set at them, and how open each cell then looks."""
+        problem, model, coupling = self.problem, self.model, self.problem.coupling
+        cells = np.full(model.g, FREE, np.int8) if cells is None else cells
+        if time_limit is not None and time_limit <= 0.0:
+            raise TimeoutError("no time is left")
+        prices = lowered(problem, self.index, self.prices, 1, PASSES, cells)
+        dual = prove(problem, self.index, prices, cells=cells)
+        values = np.zeros(len(model.objective))
+        values[: model.n] = dual.chosen
+        own = np.flatnonzero(coupling.cell >= 0)
+        asked = np.where(np.isnan(coupling.opening[own]), 1.0, np.maximum(coupling.opening[own], 1e-9))
+        looks = np.clip((problem.matrix @ values[: model.n])[own] / asked, 1.0 - SURE, SURE)
+        z = model.n + model.m + coupling.cell[own]
+        values[z] = np.where(cells[coupling.cell[own]] == FREE, looks, cells[coupling.cell[own]])
+        return Relaxation(values, dual.prices, np.zeros(0), dual.bound)
 
 
 @dataclass(frozen=True)
@@ -44,7 +78,12 @@ def undecided_cells(model: Model, relaxation: Relaxation) -> np.ndarray:
 
 
 def branch(
-    state: Search, model: Model, relaxer: Relaxer, relaxation: Relaxation, dual: Dual, close: Close
+    state: Search,
+    model: Model,
+    relaxer: Relaxer | PriceRelaxer,
+    relaxation: Relaxation,
+    dual: Dual,
+    close: Close,
 ) -> None:
     """Find the best plan over all ways to open cells, or the best one in the time.
 
@@ -53,7 +92,7 @@ def branch(
     state : Search
         Gets the plans that are found and the bound that holds for all.
     model : Model
-    relaxer : Relaxer
+    relaxer : Relaxer or PriceRelaxer
     relaxation, dual
         The LP with all cells free, and what its prices prove.
     close : callable
@@ -84,7 +123,7 @@ def branch(
     state.tighten(done)
 
 
-def _dive(state: Search, model: Model, relaxer: Relaxer, node: _Node, close: Close) -> None:
+def _dive(state: Search, model: Model, relaxer: Relaxer | PriceRelaxer, node: _Node, close: Close) -> None:
     """Look for a first plan: hold the cell that the LP has nearly decided, and so on until all are."""
     found: _Node | float | None = node
     while isinstance(found, _Node) and state.left() != 0.0:
@@ -110,7 +149,7 @@ def _enough(state: Search) -> float:
 
 
 def _visit(
-    state: Search, model: Model, relaxer: Relaxer, cells: np.ndarray, close: Close
+    state: Search, model: Model, relaxer: Relaxer | PriceRelaxer, cells: np.ndarray, close: Close
 ) -> _Node | float | None:
     """Solve the LP with some cells held.
 
@@ -133,6 +172,8 @@ def _visit(
     lower, upper = model.lower.copy(), model.upper.copy()
     at = slice(model.n + model.m, model.n + model.m + model.g)
     lower[at], upper[at] = cells == 1, cells != 0
+    if dual.bound <= _enough(state):
+        return dual.bound
     part = replace(state, bound=max(dual.bound, state.objective))
     try:
         margin = all_margins(problem, index, dual)

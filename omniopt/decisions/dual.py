@@ -143,7 +143,7 @@ def prove(
     gained = np.maximum(extra, 0.0)
     if cells is not None:
         gained = np.where(cells == 1, extra, np.where(cells == 0, 0.0, gained))
-        marks[(problem.coupling.cells.member.T @ (cells == 0).astype(np.float64)) > 0] = -1
+        marks = marked(problem, cells)
         if (marks[problem.locked] != 1).any():
             raise Infeasible("a locked contact opens a cell that is held closed")
     value, chosen, searched = unit_optima(index, worth, marks)
@@ -168,6 +168,14 @@ def forced(problem: Problem) -> np.ndarray:
     """Return +1 for locked candidates and 0 for the others, int8."""
     marks = np.zeros(len(problem), np.int8)
     marks[problem.locked] = 1
+    return marks
+
+
+def marked(problem: Problem, cells: np.ndarray) -> np.ndarray:
+    """Return +1 for locked candidates, -1 for those of cells that are held closed (0), else 0; int8."""
+    marks = forced(problem)
+    if (cells == 0).any():
+        marks[(problem.coupling.cells.member.T @ (cells == 0).astype(np.float64)) > 0] = -1
     return marks
 
 
@@ -201,8 +209,9 @@ def rough_prices(problem: Problem, index: kernels.UnitIndex) -> np.ndarray:
 
 
 def lowered(
-    problem: Problem, index: kernels.UnitIndex, prices: np.ndarray, step: int, passes: int
-) -> np.ndarray:
+    problem: Problem, index: kernels.UnitIndex, prices: np.ndarray, step: int, passes: int,
+    cells: np.ndarray | None = None,
+) -> np.ndarray:  # fmt: skip
     """Return prices at which the bound over every ``step``-th unit is lower.
 
     Quasi-Newton steps on a function with kinks end somewhere near its lowest point, which is
@@ -212,7 +221,8 @@ def lowered(
     if not len(prices):
         return prices
     unit = np.repeat(np.arange(len(index.unit_start) - 1), np.diff(index.unit_start))
-    marks = np.where(unit % step == 0, forced(problem), -1).astype(np.int8)
+    held = np.full(system.g, -1, np.int8) if cells is None else cells
+    marks = np.where(unit % step == 0, marked(problem, held), -1).astype(np.int8)
     g = system.g
     bounds = [(None if np.isfinite(lo) else 0.0, None if np.isfinite(hi) else 0.0)
               for lo, hi in zip(system.lo, system.hi, strict=True)]  # fmt: skip
@@ -222,11 +232,12 @@ def lowered(
         side = np.where(np.isfinite(side), side, np.where(np.isfinite(system.hi), system.hi, system.lo))
         side = np.where(np.isfinite(side), side, 0.0)
         worth = system.objective - system.matrix.T @ prices
-        cells = system.extra_objective[:g] - system.extra[:, :g].T @ prices
+        extra = system.extra_objective[:g] - system.extra[:, :g].T @ prices
+        opened = np.where(held < 0, extra > 0.0, held).astype(np.float64)
         value, chosen, _ = unit_optima(index, worth, marks)
         value = np.where(np.isfinite(value), value, 0.0)  # a unit outside the sample may not keep its rows
-        total = float(prices @ side + step * value.sum() + np.maximum(cells, 0.0).sum())
-        used = step * (system.matrix @ chosen.astype(np.float64)) + system.extra[:, :g] @ (cells > 0.0)
+        total = float(prices @ side + step * value.sum() + extra @ opened)
+        used = step * (system.matrix @ chosen.astype(np.float64)) + system.extra[:, :g] @ opened
         return total, side - used
 
     return minimize(bound, prices, jac=True, bounds=bounds, method="L-BFGS-B", options={"maxiter": passes}).x

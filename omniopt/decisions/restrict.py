@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import math
 import time
+from functools import partial
 
 import numpy as np
 
 from omniopt.decisions import exact, kernels
-from omniopt.decisions.cells import branch, undecided_cells
+from omniopt.decisions.cells import PriceRelaxer, branch, undecided_cells
 from omniopt.decisions.dual import Dual, all_margins, lowered, prove, rough_prices
 from omniopt.decisions.infeasible import diagnosed, quick_test
 from omniopt.decisions.model import Model, state_model
@@ -75,8 +76,10 @@ def search(
     index = kernels.UnitIndex.of(problem.unit, problem.units)
     quick_test(problem, index)
     try:
-        if model.matrix.shape[0] > MANY_ROWS and not model.g:
+        if model.matrix.shape[0] > MANY_ROWS:
             _without_relaxation(state, model, index)
+            if model.g and (state.chosen is not None or state.left() == 0.0):
+                return _told(state)  # the LP of so many links would take longer still
         return state if state.reached() else _finish(state, model, index)
     except Infeasible:
         raise diagnosed(problem) from None
@@ -88,6 +91,13 @@ def _without_relaxation(state: Search, model: Model, index: kernels.UnitIndex) -
     They are nearly as good, and near is enough where the exact solver can finish from them.
     """
     problem = state.problem
+    if model.g:
+        relaxer = PriceRelaxer(problem, model, index)
+        found = relaxer.solve(state.left())
+        state.dual = dual = prove(problem, index, found.prices)
+        state.tighten(dual.bound)
+        branch(state, model, relaxer, found, dual, partial(close, most=MOST_UNDECIDED))
+        return
     step = max(1, (len(index.unit_start) - 1) // SAMPLED)
     prices = lowered(problem, index, rough_prices(problem, index), step, PASSES)
     state.dual = dual = prove(problem, index, lowered(problem, index, prices, 1, PASSES))
@@ -128,6 +138,11 @@ def _finish(state: Search, model: Model, index: kernels.UnitIndex) -> Search:
         branch(state, model, relaxer, relaxation, dual, close)
     else:
         close(state, model, relaxation, dual, all_margins(problem, index, dual))
+    return _told(state)
+
+
+def _told(state: Search) -> Search:
+    """Return a finished search, or say why it has no plan."""
     if state.chosen is None and state.bound == -math.inf:
         raise Infeasible("no way to open cells keeps all rules")
     if state.chosen is None:
