@@ -153,8 +153,8 @@ def test_relaxing_one_rule_never_lowers_the_optimum(part: int, number: int) -> N
 
 
 @pytest.mark.slow
-def test_no_relaxation_of_hundreds_of_projects_lowers_the_optimum() -> None:
-    for number in range(300):
+def test_no_relaxation_of_dozens_of_projects_lowers_the_optimum() -> None:
+    for number in range(40):
         case = tiny.make(Random(number))
         before = best(case)
         for weaker in relaxations(case.policy):
