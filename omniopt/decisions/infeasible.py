@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -234,8 +234,3 @@ def _unit(limit: Limit) -> str:
         return limit.measure if limit.measure.isidentifier() else f"of {limit.measure}"
     over = limit.over if isinstance(limit.over, str) else limit.over.measure
     return f"{limit.measure} per {over}" if limit.measure != over else f"of all {over}"
-
-
-def explain(problem: Problem, index: kernels.UnitIndex) -> NoReturn:
-    """Raise the error for a problem that no plan can solve; see `diagnosed`."""
-    raise diagnosed(problem)
