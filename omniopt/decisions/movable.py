@@ -13,6 +13,7 @@ from omniopt.decisions.member_rows import MemberRows
 from omniopt.decisions.problem import Problem
 from omniopt.decisions.system import state_system
 from omniopt.project import Project
+from omniopt.rules.policy import SECTIONS
 from omniopt.rules.unit_rows import NO_CAP
 
 
@@ -150,7 +151,7 @@ def without(project: Project, member: Member) -> Project:
         locks = [lock for lock in project.changes["locks"] if list(lock[:2]) != pair]
         return replace(project, changes={**project.changes, "locks": locks})
     policy = {
-        section: [r for r in rules if r.get("name") != member.rule] if isinstance(rules, list) else rules
+        section: [r for r in rules if r.get("name") != member.rule] if section in SECTIONS else rules
         for section, rules in project.policy.items()
     }
     return replace(project, policy=policy)

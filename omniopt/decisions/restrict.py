@@ -179,7 +179,8 @@ def _empty(state: Search) -> None:
     missed = system.extras(problem.coupling, none)[system.g :] > 0  # missing a limit is worth its penalty
     prices, zero = np.zeros(len(system)), np.zeros(0)
     row = system.slack_row[missed]
-    prices[row] = -system.slack_side[missed] * problem.coupling.penalty[row]
+    paid = -system.extra_objective[system.g :][missed]  # nothing, where a later objective is optimised
+    prices[row] = -system.slack_side[missed] * paid
     state.dual = Dual(prices, state.objective, zero, zero, none, none, np.zeros(0, np.int8))
     state.tighten(state.objective)
 

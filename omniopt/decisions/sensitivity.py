@@ -332,6 +332,8 @@ class _Bench:
 
     def _basis_range(self, k: int) -> tuple[float, float]:
         """Return how far a row's bound may be lowered and raised while the basis stays feasible."""
+        if self.basis.alien:  # it was never factorised: asking HiGHS for it would end the process
+            return 0.0, 0.0
         basic = np.asarray(self.highs.getBasicVariables()[1])
         if (basic == -1 - k).any():
             return 0.0, 0.0
