@@ -74,7 +74,7 @@ def search(
     if start is not None:
         state.offer(start)
     index = kernels.UnitIndex.of(problem.unit, problem.units)
-    quick_test(problem, index)
+    quick_test(problem, index, time_limit)
     try:
         if model.matrix.shape[0] > MANY_ROWS:
             _without_relaxation(state, model, index)
@@ -82,7 +82,7 @@ def search(
                 return _told(state)  # the LP of so many links would take longer still
         return state if state.reached() else _finish(state, model, index)
     except Infeasible:
-        raise diagnosed(problem) from None
+        raise diagnosed(problem, time_limit) from None
 
 
 def _without_relaxation(state: Search, model: Model, index: kernels.UnitIndex) -> None:
@@ -174,7 +174,7 @@ def _empty(state: Search) -> None:
     none = np.zeros(0, bool)
     state.offer(none)
     if state.chosen is None:
-        raise diagnosed(problem)
+        raise diagnosed(problem, state.left())
     system = problem.system
     missed = system.extras(problem.coupling, none)[system.g :] > 0  # missing a limit is worth its penalty
     prices, zero = np.zeros(len(system)), np.zeros(0)

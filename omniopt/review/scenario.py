@@ -249,9 +249,8 @@ class WhatIf:
             if not locks:
                 raise
             held_fast = "A lock applies" if locks == 1 else f"{locks} locks apply"
-            raise Infeasible(
-                f"{error.reason.rstrip('.')}. {held_fast} too: taking one back may help."
-            ) from error
+            reason = f"{error.reason.rstrip('.')}. {held_fast} too: taking one back may help."
+            raise Infeasible(reason, error.diagnosis) from error
         said = words.of_changes(self.policy, changes, vetoes, locks)
         told = words.of_two_plans(self.run.objective, said, before, after, self.run.maximises)
         if self.changed_inputs:

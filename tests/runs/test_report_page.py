@@ -92,7 +92,7 @@ def test_the_page_tells_in_order(page: str, run: Path) -> None:
     heads = re.findall(r"<h[12][^>]*>(.*?)</h[12]>", page)
     assert heads == [
         "starter", "On one page", "Contacts", "Limits: use and price", "Rules for each customer",
-        "What was dropped, and why", "The plan beside what would be done without it",
+        "What each rule costs", "What was dropped, and why", "The plan beside what would be done without it",
         "Predicted and actual response", "How good the model is", "About the data",
         "What this run was made of",
     ]  # fmt: skip
