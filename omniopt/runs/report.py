@@ -139,7 +139,7 @@ def one_page(result: Result) -> Fragment:
         ("Objective", number(certificate["objective"]), aim(certificate)),
     ]
     shown = [tile for tile in made if tile[1] != "–"]
-    told = proof(certificate) + _gain(result) + _checked(result.run.verdict())
+    told = proof(certificate) + ranked(certificate) + _gain(result) + _checked(result.run.verdict())
     return Fragment(tiles(shown) + told)
 
 
@@ -172,6 +172,24 @@ def proof(certificate: dict[str, Any]) -> str:
     return paragraph(
         said[certificate["status"]], "bad" if certificate["status"] == "stopped_early" else "good"
     )
+
+
+def ranked(certificate: dict[str, Any]) -> str:
+    """What the plan reaches of each objective, where there are several, and what it pays in penalties."""
+    said = ""
+    for place, rank in enumerate(certificate.get("ranks", []), 1):
+        limit = "at least" if rank["sense"] == "minimise" else "at most"
+        given = f", may lose {percent(rank['within'])} to the next" if rank["within"] else ""
+        reached = f"{number(rank['objective'])}, {limit} {number(rank['bound'])} is possible"
+        said += paragraph(
+            f"Objective {place}, {rank['sense']} {rank['objective_expr']}: {reached}{given}.", "aside"
+        )
+    if certificate.get("penalties"):
+        paid = number(certificate["penalties"])
+        said += paragraph(
+            f"Penalties for limits that are missed: {paid}, already taken off the objective.", "aside"
+        )
+    return said
 
 
 def notice(result: Result) -> Fragment:

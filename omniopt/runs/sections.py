@@ -93,6 +93,14 @@ def limits(result: Result) -> Fragment:
     numeric = {c: plain if c == "price holds" else number for c in made.columns if c not in ("limit", "for")}
     fold = f"All {number(len(rows))} limits in figures" if len(rows) > 40 else None
     shown = paragraph(words) + side_by_side(*_limit_pictures(result, rows)) + table(made, numeric, fold=fold)
+    cells = [rule for rule in rows if "opened" in rule and not rule.get("report_only")]
+    if cells:
+        opened = [f"{rule['name']} {_group(result, rule)}".strip() for rule in cells if rule["opened"]]
+        paid = number(result.certificate.get("fixed_cost", 0.0))
+        shown += paragraph(
+            f"Opened: {', '.join(opened) or 'none'} ({number(len(opened))} of {number(len(cells))}). "
+            f"Fixed costs paid: {paid}.", "aside",
+        )  # fmt: skip
     empty = dict.fromkeys(rule["name"] for rule in rows if rule.get("vacuous"))
     if empty:
         shown += paragraph(f"Holds because nothing is in its scope: {', '.join(empty)}.", "aside")
@@ -123,6 +131,14 @@ def contact_rules(result: Result) -> Fragment:
             picture(figures.bars(drawn), "Customers for whom one more contact would break the rule"),
             table(made, numeric | {"share": percent}),
         )
+    needs = [rule for rule in result.certificate["rules"] if rule["kind"] == "requires"]
+    if needs:
+        made = pd.DataFrame({
+            "requirement": [rule["name"] for rule in needs],
+            "contacts that rely on it": [rule["used"] for rule in needs],
+            "customers concerned": [rule["customers"] for rule in needs],
+        })  # fmt: skip
+        said += table(made, {"contacts that rely on it": number})
     if pairs:
         made = pd.DataFrame(
             {"conflict": [r["name"] for r in pairs], "customers concerned": [r["customers"] for r in pairs]}
@@ -287,8 +303,12 @@ def _limit_bar(result: Result, rule: dict[str, Any]) -> figures.Bar:
 
 
 def _group(result: Result, rule: dict[str, Any]) -> str:
-    group = rule.get("group") or {}
-    return ", ".join(result.day(value) if name == "date" else str(value) for name, value in group.items())
+    """The group of a limit in words: values, dates, the first day of a window; and what is only watched."""
+    said = []
+    for name, value in (rule.get("group") or {}).items():
+        day = result.day(value) if name in ("date", "from") else str(value)
+        said.append(f"from {day}" if name == "from" else day)
+    return ", ".join(said + ["only watched"] * bool(rule.get("report_only")))
 
 
 def _size(rule: dict[str, Any]) -> float:
