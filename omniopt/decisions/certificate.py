@@ -149,7 +149,8 @@ def _contact_entries(problem: Problem, chosen: np.ndarray) -> list[dict[str, Any
             at_cap = len(np.unique(owner[left <= 0]))
         if rule.min is not None:
             asked, number = plan.emptiest(rule)
-            room += (number - plan.bound(rule, "min")[asked]).tolist()
+            least = plan.bound(rule, "min")[asked]
+            room += (number - least)[least > 0].tolist()  # a minimum of 0 asks for nothing
         bounds = {
             side: getattr(rule, side) if isinstance(getattr(rule, side), int) else None
             for side in ("min", "max")
