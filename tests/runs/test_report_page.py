@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pandas as pd
@@ -124,38 +125,29 @@ def test_a_misspelt_parameter_ends_with_2_and_writes_nothing(project: Path, tmp_
 
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [390, 768, 1280])
-def test_nothing_is_cut_off_at_any_width(run: Path, chromium: str, width: int, tmp_path: Path) -> None:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
-        browser = play.chromium.launch(executable_path=chromium, args=flags)
-        tab = browser.new_page(viewport={"width": width, "height": 900})
-        asked: list[str] = []
-        wrong: list[str] = []
-        tab.on("request", lambda request: asked.append(request.url))
-        tab.on("console", lambda message: wrong.append(message.text))
-        tab.goto((run / "report.html").as_uri())
-        assert tab.evaluate("document.documentElement.scrollWidth") <= width
-        # What is wider than the window is only to be found in frames that scroll.
-        cut = """[...document.querySelectorAll('main *')].filter(e => !e.closest('.scroll table')
-            && e.getBoundingClientRect().right > innerWidth + 1).map(e => e.tagName)"""
-        assert tab.evaluate(cut) == []
-        sizes = "[...document.images].map(i => [i.complete, i.naturalWidth, i.clientWidth])"
-        images = tab.evaluate(sizes)
-        assert len(images) >= 6 and all(done and natural and shown > 300 for done, natural, shown in images)
-        assert [url for url in asked if not url.startswith(("file:", "data:"))] == [] and wrong == []
-        browser.close()
+def test_nothing_is_cut_off_at_any_width(run: Path, browser: Any, width: int) -> None:
+    tab = browser.new_page(viewport={"width": width, "height": 900})
+    asked: list[str] = []
+    wrong: list[str] = []
+    tab.on("request", lambda request: asked.append(request.url))
+    tab.on("console", lambda message: wrong.append(message.text))
+    tab.goto((run / "report.html").as_uri())
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width
+    # What is wider than the window is only to be found in frames that scroll.
+    cut = """[...document.querySelectorAll('main *')].filter(e => !e.closest('.scroll table')
+        && e.getBoundingClientRect().right > innerWidth + 1).map(e => e.tagName)"""
+    assert tab.evaluate(cut) == []
+    sizes = "[...document.images].map(i => [i.complete, i.naturalWidth, i.clientWidth])"
+    images = tab.evaluate(sizes)
+    assert len(images) >= 6 and all(done and natural and shown > 300 for done, natural, shown in images)
+    assert [url for url in asked if not url.startswith(("file:", "data:"))] == [] and wrong == []
+    tab.close()
 
 
 @pytest.mark.browser
-def test_the_page_can_be_printed(run: Path, chromium: str) -> None:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        tab = browser.new_page()
-        tab.goto((run / "report.html").as_uri())
-        printed = tab.pdf(format="A4")
-        browser.close()
+def test_the_page_can_be_printed(run: Path, browser: Any) -> None:
+    tab = browser.new_page()
+    tab.goto((run / "report.html").as_uri())
+    printed = tab.pdf(format="A4")
+    tab.close()
     assert printed.startswith(b"%PDF") and 2 <= len(re.findall(rb"/Type\s*/Page\b", printed)) <= 15
