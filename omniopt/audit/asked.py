@@ -124,6 +124,7 @@ def missed(
     over = number - np.ceil(least - CAP)[:, None]
     # None is none at all: a window that holds something of the past is not empty.
     speaks = number > 0 if rule.or_none else np.ones_like(over, dtype=bool)
+    speaks &= (least > 0)[:, None]  # a minimum of 0 asks for nothing
     short = speaks & (over < 0)
     units, spots = np.nonzero(short)
     for unit, at in list(zip(units.tolist(), spots.tolist(), strict=True))[:5]:
