@@ -76,7 +76,9 @@ def search(
     index = kernels.UnitIndex.of(problem.unit, problem.units)
     quick_test(problem, index, time_limit)
     try:
-        if model.matrix.shape[0] > MANY_ROWS:
+        # cells that only cost something are told apart well by the LP, and hardly by prices alone
+        only_costs = model.g > 0 and bool(np.isnan(problem.coupling.opening).all())
+        if model.matrix.shape[0] > MANY_ROWS and not only_costs:
             _without_relaxation(state, model, index)
             if model.g and (state.chosen is not None or state.left() == 0.0):
                 return _told(state)  # the LP of so many links would take longer still
