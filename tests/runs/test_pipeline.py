@@ -278,7 +278,7 @@ def test_running_by_hand_needs_no_pipeline(small: Path, tmp_path: Path) -> None:
 def test_a_stopped_command_leaves_no_run_folder_and_no_kernel(
     small: Path, tmp_path: Path, sent: signal.Signals, status: int
 ) -> None:
-    code = "import os, time\nopen('started', 'w').write(str(os.getpid()))\ntime.sleep(60)"
+    code = "import os, time\nopen('started', 'w').write(str(os.getpid()))\ntime.sleep(300)"
     write_notebooks(small, **{"02_scores": code})
     command = [sys.executable, "-m", "omniopt", "run", str(small), "--reports", str(tmp_path / "reports")]
     environment = os.environ | {"PYTHONPATH": str(Path(pipeline.__file__).parents[2])}
@@ -291,7 +291,7 @@ def test_a_stopped_command_leaves_no_run_folder_and_no_kernel(
         time.sleep(0.1)
     kernel = int(started[0].read_text())
     process.send_signal(sent)
-    said = process.communicate(timeout=30)[1]
+    said = process.communicate(timeout=150)[1]
     assert process.returncode == status and "Traceback" not in said
     assert runs_in(tmp_path / "reports") == []
     if sent == signal.SIGINT:
