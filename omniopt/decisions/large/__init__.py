@@ -1,0 +1,1 @@
+"""The decomposed solver: millions of customers, priced together and solved one by one."""
