@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -11,9 +12,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from omniopt.errors import Faults, nearest
+from omniopt.errors import BadInput, Faults, nearest
 from omniopt.project.file import PROJECT_FILE, Horizon, ProjectFile, SqlSource, read_yaml, validated
-from omniopt.tables import Source, Tables, hide_password, read_table, read_tables, sha256_of
+from omniopt.tables import (
+    Source,
+    Tables,
+    hide_password,
+    read_table,
+    read_tables,
+    rows_of,
+    sha256_of,
+    with_codes,
+)
 
 __all__ = [
     "CONTACT_KEYS",
@@ -173,8 +183,13 @@ class Project:
         file = self.policy_file or self.file
         return file.name if file else "policy"
 
-    def read(self) -> Tables:
+    def read(self, coded: bool = False) -> Tables:
         """Read and check all tables; the result is kept, and shared by the projects made from this one.
+
+        Parameters
+        ----------
+        coded : bool
+            Give the candidates as columns of codes and numbers, for tables too long for a frame.
 
         Returns
         -------
@@ -185,7 +200,10 @@ class Project:
         BadInput
             With everything that is wrong in all tables.
         """
-        if "tables" not in self._cache:
+        kind = "coded" if coded else "tables"
+        if coded and kind not in self._cache and "tables" in self._cache:
+            self._cache[kind] = with_codes(self._cache["tables"])
+        if kind not in self._cache:
             faults = Faults()
             horizon = self.spec.horizon
             tables = read_tables(
@@ -195,11 +213,24 @@ class Project:
                 self.spec.multi_valued,
                 faults,
                 project_file=self.file.name if self.file else None,
+                coded=coded,
             )
             faults.raise_if_any()
             self._describe(tables)
-            self._cache["tables"] = tables
-        return self._cache["tables"]
+            self._cache[kind] = tables
+        return self._cache[kind]
+
+    def count(self, table: str) -> int | None:
+        """Count the rows of a table, by its metadata where it has some; None if it is not given or unreadable."""
+        source = self._sources().get(table)
+        if source is None:
+            return None
+        rows = rows_of(source)
+        if rows is None:
+            with contextlib.suppress(BadInput):
+                frame = getattr(self.read(), table)
+                rows = None if frame is None else len(frame)
+        return rows
 
     def _sources(self) -> dict[str, Source]:
         sources: dict[str, Source] = {}

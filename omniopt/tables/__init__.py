@@ -14,25 +14,29 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from omniopt.errors import Faults, nearest
 from omniopt.tables import check
+from omniopt.tables.coded import Coded, code_frame, read_coded
 from omniopt.tables.contract import COMMON, CONTRACT, OUTCOMES, Column, TableSpec, spec_of
 from omniopt.tables.convert import Days, Place, column_values, is_empty
 from omniopt.tables.database import hide_password
-from omniopt.tables.sources import Source, display_name, load, sha256_of, sha256_of_rows
+from omniopt.tables.sources import Source, display_name, load, rows_of, sha256_of, sha256_of_rows
 from omniopt.tables.write import read_parquet, write_csv, write_parquet
 
 __all__ = [
     "CONTRACT",
     "OUTCOMES",
+    "Coded",
     "Column",
     "Source",
     "TableSpec",
@@ -41,8 +45,10 @@ __all__ = [
     "read_parquet",
     "read_table",
     "read_tables",
+    "rows_of",
     "sha256_of",
     "spec_of",
+    "with_codes",
     "write_csv",
     "write_parquet",
 ]
@@ -56,6 +62,8 @@ class Tables:
     ----------
     customers, offers, channels, actions, scores, candidates, consents, history : DataFrame or None
         None where the project does not give the table.
+    coded : Coded or None
+        The candidates as columns of codes and numbers, in place of ``candidates``, where that was asked for.
     extra : dict of str to DataFrame
         Every other table, such as the capacities a limit reads.
     inputs : dict of str to dict
@@ -72,6 +80,7 @@ class Tables:
     candidates: pd.DataFrame | None = None
     consents: pd.DataFrame | None = None
     history: pd.DataFrame | None = None
+    coded: Coded | None = None
     extra: dict[str, pd.DataFrame] = field(default_factory=dict)
     inputs: dict[str, dict[str, Any]] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
@@ -85,6 +94,7 @@ def read_tables(
     faults: Faults,
     *,
     project_file: str | None = None,
+    coded: bool = False,
 ) -> Tables:
     """Read and check every table of a project.
 
@@ -102,6 +112,8 @@ def read_tables(
         Receives everything that is wrong; nothing is raised here.
     project_file : str, optional
         Name of the project file, for messages.
+    coded : bool
+        Read the candidates as `Coded` columns, for tables that are too long for a frame.
 
     Returns
     -------
@@ -119,6 +131,10 @@ def read_tables(
     for name in order:
         source = sources[name]
         tables.files[name] = display_name(source, name) or name
+        if coded and name == "candidates" and (found := _coded(source, frames, whole)):
+            tables.coded, digest = found
+            tables.inputs[name] = _input(digest, len(tables.coded), source)
+            continue
         text = _text_columns(name, multi_valued, frames)
         before = len(faults)
         loaded = load(source, name, faults)
@@ -130,7 +146,7 @@ def read_tables(
         if len(faults) == before:
             made = isinstance(source, pd.DataFrame | Mapping)
             digest = sha256_of_rows(loaded) if made else sha256_of(source)
-            tables.inputs[name] = {"sha256": digest, "rows": len(frame), "source": _source_name(source)}
+            tables.inputs[name] = _input(digest, len(frame), source)
         if name in CONTRACT:
             frames[name] = frame
             setattr(tables, name, frame)
@@ -141,7 +157,42 @@ def read_tables(
     check.check_links(frames, whole, files, faults)
     check.check_rows(frames, files, days, faults)
     check.check_multi_valued(multi_valued, frames, project_file, faults)
-    return tables
+    return with_codes(tables) if coded and not faults else tables
+
+
+def with_codes(tables: Tables) -> Tables:
+    """Return tables with their candidates as `Coded` columns instead of a frame."""
+    if tables.candidates is None:
+        return tables
+    return replace(tables, candidates=None, coded=code_frame(tables.candidates))
+
+
+def _coded(source: Source, frames: Mapping[str, pd.DataFrame], whole: set[str]) -> tuple[Coded, str] | None:
+    """Read candidates as codes, and hash them meanwhile; None where that needs the reader of frames."""
+    if isinstance(source, pd.DataFrame | Mapping):
+        return None
+    with ThreadPoolExecutor(1) as pool:
+        digest = pool.submit(sha256_of, source)
+        found = read_coded(Path(source))
+        if found is None or not _known(found, frames, whole):
+            digest.exception()  # a file that cannot be read is for the reader of frames to report
+            return None
+        return found, digest.result()
+
+
+def _known(coded: Coded, frames: Mapping[str, pd.DataFrame], whole: set[str]) -> bool:
+    """Whether every id of the candidates stands in the table it points to."""
+    for column, ids in (("customer_id", coded.customer_ids), ("action_id", coded.action_ids)):
+        target = CONTRACT["candidates"].links[column]
+        if target in whole and column in frames[target]:
+            known = pa.array(frames[target][column].array, pa.large_string())
+            if not ids.equals(known) and not pc.all(pc.is_in(ids, value_set=known), min_count=0).as_py():
+                return False
+    return True
+
+
+def _input(digest: str, rows: int, source: Source) -> dict[str, Any]:
+    return {"sha256": digest, "rows": rows, "source": _source_name(source)}
 
 
 def read_table(

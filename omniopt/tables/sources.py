@@ -102,10 +102,25 @@ def sha256_of(source: Source) -> str:
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     digest = hashlib.sha256()
-    for part in _parts(path):
+    for part in parts_of(path):
         with part.open("rb") as stream:
             digest.update(part.name.encode() + b"\0" + hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()
+
+
+def rows_of(source: Source) -> int | None:
+    """Count the rows of a frame, or of Parquet by its metadata; None where only reading could tell."""
+    if isinstance(source, pd.DataFrame):
+        return len(source)
+    if isinstance(source, Mapping):
+        return None
+    path = Path(source)
+    if not (path.is_dir() or path.name.lower().endswith(".parquet")):
+        return None
+    try:
+        return sum(pq.read_metadata(part).num_rows for part in (parts_of(path) if path.is_dir() else [path]))
+    except (pa.ArrowException, OSError, ValueError):
+        return None
 
 
 def sha256_of_rows(table: pa.Table) -> str:
@@ -241,12 +256,13 @@ def _check_text(data: bytes) -> None:
 # ---- parquet
 
 
-def _parts(folder: Path) -> list[Path]:
+def parts_of(folder: Path) -> list[Path]:
+    """Return the Parquet files of a folder, in the order in which their rows follow one another."""
     return sorted(path for path in folder.glob("*.parquet") if path.is_file())
 
 
 def _parquet(path: Path) -> pa.Table:
-    paths = _parts(path) if path.is_dir() else [path]
+    paths = parts_of(path) if path.is_dir() else [path]
     if not paths:
         raise Unreadable("the folder holds no .parquet file")
     tables = []

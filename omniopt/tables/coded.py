@@ -1,0 +1,282 @@
+"""The table of candidates without a Python object per row: ids as codes, measures as numbers.
+
+Parquet is read piece by piece, ids as the dictionaries they are stored with. What is read this way is
+checked as any table is; where something looks wrong, or is not as simple as that, the reader of
+frames takes over, which finds the words for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from omniopt.errors import Faults
+from omniopt.tables.contract import CONTRACT
+from omniopt.tables.convert import Days, Place, column_values
+from omniopt.tables.sources import parts_of
+from omniopt.tables.storage import empty_array, in_threads
+
+IDS = ("customer_id", "action_id")
+BATCH = 1 << 18  # rows read at a time by each thread
+
+
+@dataclass(frozen=True)
+class Coded:
+    """Candidates sorted by customer and action id.
+
+    Attributes
+    ----------
+    customer_ids, action_ids : pyarrow.Array
+        The ids that occur, as text, sorted by code points.
+    start : ndarray of int64, shape (c + 1,)
+        Candidates of the customer at position i of ``customer_ids`` are ``start[i]:start[i + 1]``.
+    action : ndarray of int16 or int32, shape (n,)
+        Position of every candidate's action in ``action_ids``.
+    measures : dict of str to ndarray of float64, shape (n,)
+        Every numeric column.
+    """
+
+    customer_ids: pa.Array
+    action_ids: pa.Array
+    start: np.ndarray
+    action: np.ndarray
+    measures: dict[str, np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.action)
+
+
+def code_frame(frame: pd.DataFrame) -> Coded:
+    """Code a table of candidates that was read and checked as a frame."""
+    words = [_Words(), _Words()]
+    codes = []
+    for name, own in zip(IDS, words, strict=True):
+        column = pa.array(frame[name].array, from_pandas=True)
+        pieces = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+        codes.append(np.concatenate([own.add(piece) for piece in pieces] or [np.zeros(0, np.int32)]))
+    ranks = [_ranked(own.pieces) for own in words]
+    for code, (_, rank) in zip(codes, ranks, strict=True):
+        code[:] = rank[code]
+    measures = {
+        str(name): column.to_numpy(np.float64, copy=True)
+        for name, column in frame.items()
+        if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+    }
+    coded = _sorted(codes[0], codes[1], measures, ranks[0][0], ranks[1][0])
+    assert coded is not None  # keys were checked
+    return coded
+
+
+def read_coded(path: Path) -> Coded | None:
+    """Read candidates from a Parquet file or a folder of such files.
+
+    Returns
+    -------
+    Coded or None
+        None where the reader of frames has to have a look: the table may be at fault.
+    """
+    layout = _layout(path)
+    if layout is None:
+        return None
+    codes = [empty_array(layout.rows, np.int32) for _ in IDS]
+    measures = {name: empty_array(layout.rows, np.float64) for name in layout.numbers}
+    read = in_threads(lambda piece: _read(piece, layout, codes, measures), layout.pieces)
+    if any(one is None for one in read) or not _mere_text(layout, [one for one in read if one]):
+        return None
+    found = []
+    for code, name in zip(codes, IDS, strict=True):
+        words = [one[name] for one in read if one]
+        ids, rank = _ranked([piece for own in words for piece in own.pieces])
+        if not _legal(ids):
+            return None
+        first = np.cumsum([0, *(own.size for own in words)])
+        slices = [slice(piece.first, piece.first + piece.rows) for piece in layout.pieces]
+
+        def translate(number: int, code=code, rank=rank, first=first, slices=slices) -> None:  # type: ignore[no-untyped-def]
+            code[slices[number]] = rank[first[number] :][code[slices[number]]]
+
+        in_threads(translate, range(len(slices)))
+        found.append(ids)
+    return _sorted(codes[0], codes[1], measures, found[0], found[1])
+
+
+# ---- layout
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """A row group of a file, and where its rows go."""
+
+    path: Path
+    metadata: pq.FileMetaData
+    group: int
+    first: int
+    rows: int
+
+
+@dataclass(frozen=True)
+class _Layout:
+    pieces: list[_Piece]
+    rows: int
+    numbers: list[str]
+    texts: list[str]
+
+
+def _layout(path: Path) -> _Layout | None:
+    """Look at the files' metadata; None where the columns are not plain ids, numbers and attributes."""
+    if not (path.is_dir() or path.name.lower().endswith(".parquet")):
+        return None
+    pieces, rows, types = [], 0, None
+    try:
+        for part in parts_of(path) if path.is_dir() else [path]:
+            file = pq.ParquetFile(part)
+            own = {field.name: _bare(field.type) for field in file.schema_arrow}
+            if len(own) != len(file.schema_arrow) or (types is not None and own != types):
+                return None
+            types = own
+            for group in range(file.num_row_groups):
+                size = file.metadata.row_group(group).num_rows
+                pieces.append(_Piece(part, file.metadata, group, rows, size))
+                rows += size
+    except (pa.ArrowException, OSError, ValueError):
+        return None
+    if not rows or types is None or any(not name.strip() or name != name.strip() for name in types):
+        return None
+    spec = CONTRACT["candidates"].columns
+    others = {name: kind for name, kind in types.items() if name not in IDS}
+    numbers = [name for name, kind in others.items() if _is_number(kind)]
+    texts = [name for name, kind in others.items() if _is_text(kind) and name not in spec]
+    flags = [name for name, kind in others.items() if pa.types.is_boolean(kind) and name not in spec]
+    named = all(name in types and (_is_text(types[name]) or pa.types.is_integer(types[name])) for name in IDS)
+    if not named or len(numbers) + len(texts) + len(flags) < len(others):
+        return None
+    return _Layout(pieces, rows, numbers, texts)
+
+
+def _bare(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return kind in (pa.string(), pa.large_string())
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind)
+
+
+# ---- pieces
+
+
+class _Words:
+    """Ids as they come with each piece's dictionary; a code is a position among all of them."""
+
+    def __init__(self) -> None:
+        self.pieces: list[pa.Array] = []
+        self.size = 0
+
+    def add(self, column: pa.Array) -> np.ndarray:
+        """Return the codes of a column without empty cells, int32."""
+        encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+        words = encoded.dictionary
+        if not self.pieces or not words.equals(self.pieces[-1]):
+            self.pieces.append(words)
+            self.size += len(words)
+        codes: np.ndarray = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int32)
+        codes += self.size - len(words)
+        return codes
+
+
+def _read(
+    piece: _Piece, layout: _Layout, codes: list[np.ndarray], measures: dict[str, np.ndarray]
+) -> dict[str, _Words] | None:
+    """Read a row group into its place; None where a cell is empty or not finite."""
+    texts = [*IDS, *layout.texts]
+    file = pq.ParquetFile(piece.path, metadata=piece.metadata, read_dictionary=texts, memory_map=True)
+    words = {name: _Words() for name in texts}
+    begin = piece.first
+    for batch in file.iter_batches(BATCH, [piece.group], [*texts, *measures], use_threads=False):
+        rows = slice(begin, begin + len(batch))
+        begin += len(batch)
+        for name, code in zip(IDS, codes, strict=True):
+            if batch[name].null_count:
+                return None
+            code[rows] = words[name].add(batch[name])
+        for name in layout.texts:
+            words[name].add(batch[name].fill_null("") if batch[name].null_count else batch[name])
+        for name, values in measures.items():
+            if batch[name].null_count:
+                return None
+            values[rows] = batch[name].to_numpy(zero_copy_only=False)
+            if not np.isfinite(values[rows]).all():
+                return None
+    return words
+
+
+def _mere_text(layout: _Layout, read: Iterable[dict[str, _Words]]) -> bool:
+    """Whether the attributes are text, and not numbers written as text, which would be measures."""
+    for name in layout.texts:
+        words = pa.chunked_array([piece for one in read for piece in one[name].pieces]).unique()
+        faults = Faults()
+        values = column_values(pa.chunked_array([words]), "free", Place(faults, None, "", name), Days())
+        if faults or values.dtype == np.float64:
+            return False
+    return True
+
+
+# ---- ids
+
+
+def _ranked(pieces: list[pa.Array]) -> tuple[pa.Array, np.ndarray]:
+    """Return the distinct words of the pieces, sorted, and the rank of every word, int32."""
+    words = pa.chunked_array(pieces or [pa.array([], pa.large_string())]).cast(pa.large_string())
+    words = words.combine_chunks()
+    if isinstance(words, pa.ChunkedArray):  # combining none gives none
+        words = pa.array([], pa.large_string())
+    if len(words) < 2 or pc.all(pc.less_equal(words[:-1], words[1:])).as_py():
+        differs = np.ones(len(words), bool)
+        differs[1:] = pc.not_equal(words[1:], words[:-1]).to_numpy(zero_copy_only=False)
+        return words.filter(pa.array(differs)), (np.cumsum(differs, dtype=np.int32) - np.int32(1))
+    encoded = words.dictionary_encode()
+    order = pc.sort_indices(encoded.dictionary)
+    rank = np.empty(len(order), np.int32)
+    rank[order.to_numpy()] = np.arange(len(order), dtype=np.int32)
+    return encoded.dictionary.take(order), rank[encoded.indices.to_numpy(zero_copy_only=False)]
+
+
+def _legal(ids: pa.Array) -> bool:
+    """Whether nothing stands for an empty cell."""
+    if ids.null_count or (len(ids) and ids[0].as_py() == ""):
+        return False
+    faults = Faults()
+    column_values(pa.chunked_array([ids]), "id", Place(faults, None, "", ""), Days())
+    return not faults
+
+
+def _sorted(
+    customer: np.ndarray, action: np.ndarray, measures: dict[str, np.ndarray], customers: pa.Array,
+    actions: pa.Array,
+) -> Coded | None:  # fmt: skip
+    """Sort candidates by customer and action, in place; None where two have the same key."""
+    from omniopt.tables.order import grouped, ordered  # compiled code is slow to import
+
+    action = action.astype(np.int16) if len(actions) < 1 << 15 else action
+    start, place = grouped(customer, len(customers))
+    if place is not None:
+        action, measures = _moved(action, place), {k: _moved(v, place) for k, v in measures.items()}
+    if not ordered(start, action, list(measures.values())):
+        return None
+    return Coded(customers, actions, start, action, measures)
+
+
+def _moved(column: np.ndarray, place: np.ndarray) -> np.ndarray:
+    to = empty_array(len(column), column.dtype)
+    to[place] = column
+    return to

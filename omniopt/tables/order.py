@@ -1,0 +1,119 @@
+"""Sorting long columns by customer and, within a customer, by action."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from omniopt.tables.storage import empty_array, in_threads
+
+LOTS = 64  # pieces that a long loop is cut into; more than there are cores
+SHORT = 64  # rows up to which insertion sorts fastest
+ASCENDING, UNSORTED, REPEATED = 0, 1, 2
+
+
+def grouped(code: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """Group rows by a code from 0 to ``size`` - 1, rows of one code in their order.
+
+    Returns
+    -------
+    start : ndarray of int64, shape (size + 1,)
+        Rows of code i go to ``start[i]:start[i + 1]``.
+    place : ndarray of int64 or None
+        Where each row goes; None where they lie right as they are.
+    """
+    start, right = _count(code, size)
+    if right:
+        return start, None
+    place = empty_array(len(code), np.int64)
+    _place(code, start[:-1].copy(), place)
+    return start, place
+
+
+def ordered(start: np.ndarray, key: np.ndarray, columns: list[np.ndarray]) -> bool:
+    """Sort the rows of every group by a key, in place.
+
+    Parameters
+    ----------
+    start : ndarray of int64, shape (g + 1,)
+    key : ndarray
+        Changed in place, as are ``columns``, which go with it.
+
+    Returns
+    -------
+    bool
+        False where two rows of a group have the same key; the columns are then in no order.
+    """
+    groups = len(start) - 1
+    cuts = np.linspace(0, groups, LOTS + 1).astype(np.int64)
+    lots = [(int(a), int(b)) for a, b in zip(cuts[:-1], cuts[1:], strict=True) if b > a]
+    if max(in_threads(lambda lot: _state(start, key, *lot), lots), default=ASCENDING) == ASCENDING:
+        return True
+    longest = int(np.diff(start).max(initial=0))
+    source = empty_array(len(key), np.uint16 if longest < 1 << 16 else np.int32)
+
+    def sort(lot: tuple[int, int]) -> None:
+        _sources(start, key, source, *lot)
+        for column in (key, *columns):
+            _move(start, source, column, np.empty(longest, column.dtype), *lot)
+
+    in_threads(sort, lots)
+    return max(in_threads(lambda lot: _state(start, key, *lot), lots)) == ASCENDING
+
+
+@numba.njit(cache=True, nogil=True)
+def _count(code, size):  # type: ignore[no-untyped-def]
+    start = np.zeros(size + 1, np.int64)
+    right, last = True, 0
+    for j in range(len(code)):
+        c = code[j]
+        right &= c >= last
+        last = c
+        start[c + 1] += 1
+    for i in range(size):
+        start[i + 1] += start[i]
+    return start, right
+
+
+@numba.njit(cache=True, nogil=True)
+def _place(code, free, place):  # type: ignore[no-untyped-def]
+    for j in range(len(code)):
+        place[j] = free[code[j]]
+        free[code[j]] += 1
+
+
+@numba.njit(cache=True, nogil=True)
+def _state(start, key, first, last):  # type: ignore[no-untyped-def]
+    state = ASCENDING
+    for i in range(first, last):
+        for j in range(start[i] + 1, start[i + 1]):
+            if key[j] < key[j - 1]:
+                state = max(state, UNSORTED)
+            elif key[j] == key[j - 1]:
+                state = REPEATED
+    return state
+
+
+@numba.njit(cache=True, nogil=True)
+def _sources(start, key, source, first, last):  # type: ignore[no-untyped-def]
+    """Say for each place which row of its group belongs there."""
+    for i in range(first, last):
+        begin, size = start[i], start[i + 1] - start[i]
+        if size > SHORT:
+            source[begin : begin + size] = np.argsort(key[begin : begin + size], kind="mergesort")
+            continue
+        for j in range(size):
+            place = j
+            while place > 0 and key[begin + source[begin + place - 1]] > key[begin + j]:
+                source[begin + place] = source[begin + place - 1]
+                place -= 1
+            source[begin + place] = j
+
+
+@numba.njit(cache=True, nogil=True)
+def _move(start, source, column, scratch, first, last):  # type: ignore[no-untyped-def]
+    for i in range(first, last):
+        begin, size = start[i], start[i + 1] - start[i]
+        for j in range(size):
+            scratch[j] = column[begin + source[begin + j]]
+        column[begin : begin + size] = scratch[:size]
