@@ -31,6 +31,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import yaml
 
@@ -231,18 +232,26 @@ def _activities() -> pd.DataFrame:
 # ---- customers and candidates
 
 
-def customer_ids(first: int, last: int) -> np.ndarray:
-    """Return the ids of customers first … last - 1, in order."""
-    return np.array([f"c{i:08d}" for i in range(first, last)], dtype=object)
+def _ids(lot: int, customers: int) -> pa.Array:
+    """Return the ids of one lot of customers, in order."""
+    numbers = pa.array(np.arange(lot * LOT, min((lot + 1) * LOT, customers)))
+    return pc.binary_join_element_wise("c", pc.utf8_lpad(pc.cast(numbers, pa.string()), 8, "0"), "")
 
 
-def people(customers: int, seed: int = 1) -> dict[str, Any]:
-    """Draw every customer's region and segment, as codes."""
-    rng = np.random.default_rng([seed, 2**31])
-    return {
-        "region": rng.choice(10, customers, p=UNEVEN).astype(np.int32),
-        "segment": rng.integers(0, 10, customers, dtype=np.int32),
-    }
+def _customers(customers: int, seed: int) -> Iterator[pa.Table]:
+    """Draw every customer's region and segment, lot by lot."""
+    for lot in range(-(-customers // LOT)):
+        rng = np.random.default_rng([seed, lot, 1])
+        ids = _ids(lot, customers)
+        region = rng.choice(len(REGIONS), len(ids), p=UNEVEN).astype(np.int32)
+        segment = rng.integers(0, len(SEGMENTS), len(ids), dtype=np.int32)
+        yield pa.table(
+            {
+                "customer_id": ids,
+                "region": pa.DictionaryArray.from_arrays(pa.array(region), pa.array(REGIONS)),
+                "segment": pa.DictionaryArray.from_arrays(pa.array(segment), pa.array(SEGMENTS)),
+            }
+        )
 
 
 def draw(shape: Campaign, lot: int, customers: int, round_to: float, seed: int) -> dict[str, np.ndarray]:
@@ -278,25 +287,14 @@ def _lots(shape: Campaign, customers: int, round_to: float, seed: int) -> Iterat
     names = pa.array(shape.actions["action_id"].tolist())
     for lot in range(-(-customers // LOT)):
         found = draw(shape, lot, customers, round_to, seed)
-        ids = pa.array(customer_ids(lot * LOT, min((lot + 1) * LOT, customers)))
+        codes = pa.array(found.pop("customer"))
         yield pa.table(
             {
-                "customer_id": pa.DictionaryArray.from_arrays(pa.array(found.pop("customer")), ids),
+                "customer_id": pa.DictionaryArray.from_arrays(codes, _ids(lot, customers)),
                 "action_id": pa.DictionaryArray.from_arrays(pa.array(found.pop("action")), names),
                 **found,
             }
         )
-
-
-def _customers(customers: int, seed: int) -> pa.Table:
-    codes = people(customers, seed)
-    return pa.table(
-        {
-            "customer_id": pa.array(customer_ids(0, customers)),
-            "region": pa.DictionaryArray.from_arrays(pa.array(codes["region"]), pa.array(REGIONS)),
-            "segment": pa.DictionaryArray.from_arrays(pa.array(codes["segment"]), pa.array(SEGMENTS)),
-        }
-    )
 
 
 def project(
@@ -304,20 +302,19 @@ def project(
 ) -> oo.Project:
     """Return a project in memory."""
     shape = campaign(customers, case, rows)
-    candidates = pa.concat_tables(_lots(shape, customers, round_to, seed), promote_options="permissive")
     return oo.Project.from_frames(
         shape.policy,
         horizon=shape.horizon,
         multi_valued=shape.multi_valued,
         **shape.tables,
-        candidates=_frame(candidates),
+        candidates=_frame(_lots(shape, customers, round_to, seed)),
         customers=_frame(_customers(customers, seed)),
     )
 
 
-def _frame(table: pa.Table) -> pd.DataFrame:
-    """Make a frame whose ids are text, as a query or a file would give them."""
-    frame = table.to_pandas()
+def _frame(lots: Iterator[pa.Table]) -> pd.DataFrame:
+    """Make a frame of all lots, whose ids are text, as a query or a file would give them."""
+    frame = pa.concat_tables(lots).unify_dictionaries().to_pandas()
     return frame.astype({name: "str" for name in frame if frame[name].dtype == "category"})
 
 
@@ -339,7 +336,11 @@ def write(
     encoded += ["value"] if round_to else []
     for lot, table in enumerate(_lots(shape, customers, round_to, seed)):
         pq.write_table(table, parts / f"part-{lot:05d}.parquet", row_group_size=GROUP, use_dictionary=encoded)
-    pq.write_table(_customers(customers, seed), folder / "customers.parquet")
+    people = _customers(customers, seed)
+    first = next(people)
+    with pq.ParquetWriter(folder / "customers.parquet", first.schema) as writer:
+        for table in itertools.chain([first], people):
+            writer.write_table(table)
     for name, frame in shape.tables.items():
         frame.to_csv(folder / f"{name}.csv", index=False)
     spec = {
