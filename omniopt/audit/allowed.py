@@ -10,7 +10,7 @@ import pandas as pd
 
 from omniopt.audit.history import OUTCOMES, events
 from omniopt.audit.inputs import Inputs, code
-from omniopt.audit.scope import Rows, Unchecked, World, concat, groups, matches
+from omniopt.audit.scope import Rows, Unchecked, World, concat, groups, matches, whole
 
 # By what a contact is the same as one of the past, and the attributes that say so.
 SAME: dict[str, list[str]] = {
@@ -165,7 +165,7 @@ def _suppressed(inputs: Inputs, rows: Rows, rule: Mapping[str, Any]) -> np.ndarr
     # One coding of values for contacts and events; what has no value shares it with nothing.
     index, value, labels = groups(inputs.world, concat([rows, past]), SAME[same])
     told = np.array([None not in label for label in labels], dtype=bool)
-    index, value = (index[told[value]], value[told[value]]) if len(labels) else (index, value)
+    index, value = index[told[value]], value[told[value]]
     mine = index < len(rows)
     event, row = index[~mine] - len(rows), index[mine]
     dropped = np.zeros(len(rows), dtype=bool)
@@ -173,16 +173,15 @@ def _suppressed(inputs: Inputs, rows: Rows, rule: Mapping[str, Any]) -> np.ndarr
         return dropped
     least = min(int(rows.day.min()), int(past.day.min()))
     span = max(int(rows.day.max()), int(past.day.max())) - least + 1
-    width = max(len(labels), 1)
+    width = len(labels)
 
     def time(customer: np.ndarray, value: np.ndarray, day: np.ndarray) -> np.ndarray:
         # Three spans for each customer and value, so that no count of days reaches into the next one's.
         return (customer * width + value) * (3 * span) + (day - least + span)
 
     when = np.sort(time(past.customer[event], value[~mine], past.day[event]))
-    since = np.searchsorted(when, when - min(within or span, span), side="right")
-    if within is None:
-        since = np.searchsorted(when, when - when % (3 * span))
+    before = when % (3 * span) + 1 if within is None else min(within, span)
+    since = np.searchsorted(when, when - before, side="right")
     trigger = when[np.searchsorted(when, when, side="right") - since >= times]
     now = time(rows.customer[row], value[mine], rows.day[row])
     hit = np.searchsorted(trigger, now, side="right") > np.searchsorted(
@@ -190,13 +189,6 @@ def _suppressed(inputs: Inputs, rows: Rows, rule: Mapping[str, Any]) -> np.ndarr
     )
     dropped[row[hit]] = True
     return dropped
-
-
-def whole(value: Any, name: str, least: int = 1) -> int:
-    """A whole number of the policy."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise Unchecked(f"{name}: {value!r} is not a whole number from {least} on")
-    return value
 
 
 def vetoed(inputs: Inputs, rows: Rows) -> np.ndarray:

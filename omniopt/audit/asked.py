@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from omniopt.audit.candidates import Candidates
 from omniopt.audit.contact import (
     ContactRule,
     Tokens,
-    expand,
     items_of,
     kinds_in,
     name_of,
@@ -19,9 +17,9 @@ from omniopt.audit.contact import (
     things,
     tokens,
 )
-from omniopt.audit.inputs import Inputs
+from omniopt.audit.inputs import Inputs, code
 from omniopt.audit.rounding import CAP
-from omniopt.audit.scope import Rows, Unchecked, matches
+from omniopt.audit.scope import Rows, Unchecked, expand, matches
 from omniopt.errors import Faults
 
 
@@ -80,10 +78,9 @@ class Demands:
 
 def owners(inputs: Inputs, rule: ContactRule) -> np.ndarray:
     """Units that a minimum speaks of: one of their customers is known and in the scope, contacts or not."""
-    tables, ids = inputs.tables, inputs.world.ids["customer"]
-    frames = (tables.customers,) if tables.customers is not None else (tables.candidates,)
-    known = [frame["customer_id"] for frame in frames if frame is not None]
-    customer = np.unique(ids.get_indexer(pd.Index(pd.concat(known), dtype="str"))) if known else np.arange(0)
+    tables = inputs.tables
+    table = tables.customers if tables.customers is not None else tables.candidates
+    customer = np.unique(code(inputs.world.ids["customer"], [] if table is None else table["customer_id"]))
     where = {k: v for k, v in (rule.where or {}).items() if str(k).partition(".")[0] == "customer"}
     nothing = np.full(len(customer), -1)
     rows = Rows(customer, nothing, nothing, nothing, np.ones(len(customer), dtype=np.int64))

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from omniopt.audit.inputs import KEY_OF, Inputs, table_of
-from omniopt.audit.scope import Rows, Unchecked, World, canonical, holds, matches
+from omniopt.audit.scope import DATE_COLUMNS, ROOTS, Rows, Unchecked, World, canonical, holds, matches
 
 Label = tuple[str | None, ...]
 
@@ -36,7 +36,7 @@ def bound(
     inside = _speaks_of(inputs.world, frame, where or {})
     keys = []
     for name, cells in columns.items():
-        is_date = name.rpartition(".")[2] in ("date", "valid_from", "valid_to")
+        is_date = name.rpartition(".")[2] in DATE_COLUMNS
         keys.append(
             [
                 None if canonical(v) is None else str(inputs.world.day(v)) if is_date else canonical(v)
@@ -76,9 +76,7 @@ def _speaks_of(world: World, frame: pd.DataFrame, where: Mapping[str, Any]) -> n
         elif root in KEY_OF and key is not None:
             nothing = np.full(len(frame), -1)
             known = world.ids[root].get_indexer(pd.Index([canonical(cell) for cell in frame[key]]))
-            at = {
-                n: known if n == root else nothing for n in ("customer", "offer", "channel", "action", "day")
-            }
+            at = {n: known if n == root else nothing for n in (*ROOTS, "day")}
             inside &= matches(world, Rows(**at), {name: condition})
     return inside
 

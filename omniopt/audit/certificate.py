@@ -11,7 +11,7 @@ from typing import Any
 
 from omniopt.audit.inputs import Inputs
 from omniopt.audit.rounding import GAP, same
-from omniopt.audit.scope import Unchecked, canonical
+from omniopt.audit.scope import DATE_COLUMNS, Unchecked, canonical
 from omniopt.errors import Faults
 
 FILE = "certificate.json"
@@ -198,7 +198,7 @@ class Ledger:
         """A group in one spelling, whatever the order and types in the file."""
         parts = []
         for name, value in group.items():
-            if name.rpartition(".")[2] in ("date", "valid_from", "valid_to", "from") and value is not None:
+            if name.rpartition(".")[2] in (*DATE_COLUMNS, "from") and value is not None:
                 try:
                     value = self.inputs.world.day(value)
                 except Unchecked:
@@ -245,4 +245,5 @@ def agree(
         return
     words = "nothing" if true is None else f"{true:.10g}"
     message = f"{key} is {words}{where}, the certificate says {_short(said)}"
-    faults.add(message, file=FILE, rule=str(entry.get("name")))
+    name = entry.get("name")
+    faults.add(message, file=FILE, rule=None if name is None else str(name))

@@ -13,17 +13,32 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from omniopt.audit.allowed import whole
 from omniopt.audit.candidates import Candidates
 from omniopt.audit.inputs import Inputs, code
 from omniopt.audit.rounding import CAP
-from omniopt.audit.scope import Rows, Unchecked, World, attribute, canonical, concat, groups, matches
+from omniopt.audit.scope import (
+    DAYS,
+    Rows,
+    Unchecked,
+    World,
+    attribute,
+    canonical,
+    concat,
+    expand,
+    flag,
+    groups,
+    known_keys,
+    matches,
+    split_by,
+    whole,
+)
+from omniopt.errors import Faults
 
 KEYS = {
     "name", "where", "per", "max", "min", "min_or_none", "days", "every", "history", "count", "unit",
 }  # fmt: skip
 # Before and after every day there is.
-EVER = 10**6
+EVER = DAYS
 
 
 @dataclass
@@ -83,9 +98,7 @@ def households(inputs: Inputs) -> np.ndarray:
 
 def read_contact(inputs: Inputs, rule: Mapping[str, Any]) -> ContactRule:
     """A contact rule of the policy; Unchecked if it says anything this check cannot read."""
-    strange = sorted(set(rule) - KEYS)
-    if strange:
-        raise Unchecked(f"contact rules with {', '.join(map(repr, strange))} are not known to this check")
+    known_keys(rule, KEYS, "contact rules")
     world, unit, count = inputs.world, rule.get("unit", "customer"), rule.get("count", "offers")
     if unit not in ("customer", "household"):
         raise Unchecked(f"unit: {unit!r} is not known to this check")
@@ -93,10 +106,7 @@ def read_contact(inputs: Inputs, rule: Mapping[str, Any]) -> ContactRule:
         raise Unchecked(f"count: {count!r} is not known to this check")
     if "max" not in rule and "min" not in rule:
         raise Unchecked("the rule has neither max nor min")
-    for key in ("min_or_none", "history"):
-        if not isinstance(rule.get(key, False), bool):
-            raise Unchecked(f"{key}: {rule[key]!r} is neither true nor false")
-    or_none = rule.get("min_or_none", False)
+    or_none, history = flag(rule, "min_or_none"), flag(rule, "history", default=True)
     if or_none and "min" not in rule:
         raise Unchecked("min_or_none needs a min")
     days, every = rule.get("days"), rule.get("every")
@@ -108,12 +118,11 @@ def read_contact(inputs: Inputs, rule: Mapping[str, Any]) -> ContactRule:
         world.period(np.zeros(1, dtype=np.int64), every)
     size = len(world.ids["customer"])
     owner = households(inputs) if unit == "household" else np.arange(size)
-    per = [rule["per"]] if isinstance(rule.get("per"), str) else list(rule.get("per") or [])
     return ContactRule(
-        str(rule.get("name")), rule.get("where"), per, np.append(owner, -1), unit == "household",
+        str(rule.get("name")), rule.get("where"), split_by(rule), np.append(owner, -1), unit == "household",
         _bound(inputs, rule.get("max"), owner, np.inf, "max"),
         _bound(inputs, rule.get("min"), owner, 0.0, "min"),
-        or_none, days, every, (days or every) is not None and rule.get("history", True), count,
+        or_none, days, every, (days or every) is not None and history, count,
     )  # fmt: skip
 
 
@@ -192,7 +201,7 @@ class Windows:
     day: np.ndarray
 
 
-def events(
+def in_scope(
     inputs: Inputs,
     candidates: Candidates,
     items: np.ndarray,
@@ -236,7 +245,7 @@ def tokens(
     fixed : ndarray of bool, optional
         Items that are chosen in any case.
     """
-    rows, item, own = events(
+    rows, item, own = in_scope(
         inputs, candidates, items, rule.where, past if rule.history else None, rule.owner
     )
     index, group, labels = groups(inputs.world, rows, rule.per)
@@ -285,13 +294,6 @@ def _kinds(world: World, own: Rows, item: np.ndarray, count: str) -> np.ndarray:
     if (kind[item >= 0] < 0).any():
         raise Unchecked(f"a candidate has no '{count}' that could be counted")
     return kind
-
-
-def expand(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Every number from `low` to `high` (exclusive) of each range, and the range it is of."""
-    count = high - low
-    of = np.repeat(np.arange(len(low)), count)
-    return np.repeat(low - (np.cumsum(count) - count), count) + np.arange(int(count.sum())), of
 
 
 def items_of(told: Tokens, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -361,7 +363,7 @@ def spans(world: World, rule: ContactRule) -> tuple[np.ndarray, np.ndarray]:
 
 
 def reached(
-    inputs: Inputs, candidates: Candidates, chosen: np.ndarray, rule: ContactRule, past: Rows, faults: Any
+    inputs: Inputs, candidates: Candidates, chosen: np.ndarray, rule: ContactRule, past: Rows, faults: Faults
 ) -> dict[str, float]:
     """Each window with a chosen contact against the cap; one over it is a fault.
 

@@ -18,6 +18,8 @@ from omniopt.project import Project
 from omniopt.tables import Tables
 
 TABLE_OF = {"customer": "customers", "offer": "offers", "channel": "channels", "action": "actions"}
+# The policy's sections that are lists of rules.
+RULES = ("eligibility", "limits", "contact", "conflicts", "requires")
 KEY_OF = {"customer": "customer_id", "offer": "offer_id", "channel": "channel", "action": "action_id"}
 
 
@@ -86,6 +88,11 @@ def read(
         tables = project.read()
     except BadInput as error:
         faults.extend(error.faults)
+        return None
+    unread = [section for section in RULES if not isinstance(project.policy.get(section) or [], list)]
+    for section in unread:
+        faults.add(f"the policy's {section} could not be checked: it is no list of rules")
+    if unread:
         return None
     policy = changed(project.policy, changes, faults)
     horizon = project.spec.horizon

@@ -148,8 +148,6 @@ def _check_row(ledger: Ledger, row: _Row, faults: Faults) -> dict[str, Any] | No
     ratio = row.top / row.over if limit.is_ratio and row.over else None
     low, high = _bounds(row)
     missed = max(0.0, -row.slack) if soft or limit.report_only else 0.0
-    if row.broken and not soft and not limit.report_only:
-        missed = 0.0
     paid = missed * float(limit.penalty[row.group]) if soft and not limit.report_only else 0.0
     for key, true, size in (
         ("min", low, 0.0),

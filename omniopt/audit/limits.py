@@ -19,13 +19,12 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from omniopt.audit.allowed import whole
 from omniopt.audit.bounds import Label, bound, by_group
 from omniopt.audit.candidates import Candidates
 from omniopt.audit.inputs import Inputs
 from omniopt.audit.measures import FIXED, Usage, fixed_share, joined, usage
 from omniopt.audit.rolling import Rolled, roll
-from omniopt.audit.scope import Unchecked
+from omniopt.audit.scope import Unchecked, flag, known_keys, split_by, whole
 
 KEYS = {
     "name", "measure", "where", "per", "min", "max", "over",
@@ -121,7 +120,9 @@ class Limit:
         Per group, the fixed cost of its cell; None where the groups are no cells.
     members : Usage
         Candidates by group: choosing one opens the group.
-    report_only : bool
+    shows_cell : bool
+        The certificate says whether a group is open, also where the rule is for the report only.
+    report_only, is_ratio : bool
     rolled : Rolled or None
         What every window holds, for limits with windows.
     """
@@ -137,7 +138,6 @@ class Limit:
     report_only: bool = False
     is_ratio: bool = False
     rolled: Rolled | None = None
-    opened: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=bool))
 
     def open(self, chosen: np.ndarray) -> np.ndarray:
         """Which groups get any contact."""
@@ -159,14 +159,15 @@ def read(inputs: Inputs, candidates: Candidates, rule: Mapping[str, Any]) -> Lim
     """
     _known(rule)
     world = inputs.world
-    per = [rule["per"]] if isinstance(rule.get("per"), str) else list(rule.get("per") or [])
-    where, over, name = rule.get("where"), rule.get("over"), rule.get("measure", "contacts")
+    per, where = split_by(rule), rule.get("where")
+    over, name = rule.get("over"), rule.get("measure", "contacts")
     if isinstance(over, str):
         over = {"measure": over, "where": where}
     if over is not None and (not isinstance(over, Mapping) or set(over) - {"measure", "where"}):
         raise Unchecked(f"over: {over!r} is not known to this check")
     below = None if over is None else over.get("measure", "contacts")
-    named = [*(where or {}), *per, *((over or {}).get("where") or {})]
+    scopes = [scope for scope in (where, (over or {}).get("where")) if isinstance(scope, Mapping)]
+    named = [*per, *(attribute for scope in scopes for attribute in scope)]
     both = any(str(attribute).partition(".")[0] == "channel" for attribute in named)
 
     parts = [usage(world, candidates, name, where, per, both)]
@@ -186,8 +187,7 @@ def read(inputs: Inputs, candidates: Candidates, rule: Mapping[str, Any]) -> Lim
     penalty = by_group(bounds["penalty"], labels, np.inf, "penalty")
     if (penalty < 0).any() or (costs < 0).any():
         raise Unchecked("a penalty or a fixed cost is negative")
-    report_only = rule.get("report_only", False) is True
-    cell = rule.get("all_or_nothing", False) is True
+    report_only, cell = flag(rule, "report_only"), flag(rule, "all_or_nothing")
     limit = Limit(
         str(rule.get("name")), per, labels, [], penalty, uses[0],
         cost=costs if (cell or "fixed_cost" in rule) and not report_only else None,
@@ -215,15 +215,10 @@ def read(inputs: Inputs, candidates: Candidates, rule: Mapping[str, Any]) -> Lim
 
 
 def _known(rule: Mapping[str, Any]) -> None:
-    strange = sorted(set(rule) - KEYS)
-    if strange:
-        raise Unchecked(f"limits with {', '.join(map(repr, strange))} are not known to this check")
+    known_keys(rule, KEYS, "limits")
     if not {"min", "max", "fixed_cost"} & set(rule):
         raise Unchecked("the limit has neither min nor max nor fixed_cost")
-    for key in ("all_or_nothing", "report_only"):
-        if not isinstance(rule.get(key, False), bool):
-            raise Unchecked(f"{key}: {rule[key]!r} is neither true nor false")
-    if rule.get("all_or_nothing") and ("min" not in rule or "over" in rule or "rolling_days" in rule):
+    if flag(rule, "all_or_nothing") and (rule.get("min") is None or "over" in rule or "rolling_days" in rule):
         raise Unchecked("all_or_nothing needs a min, and knows neither over nor rolling_days")
     if "fixed_cost" in rule and "rolling_days" in rule:
         raise Unchecked("fixed_cost and rolling_days exclude each other")

@@ -54,7 +54,7 @@ class Rank:
         return best - self.sign * self.within * abs(best)
 
 
-def ranks(objective: Any) -> list[Rank]:
+def read_ranks(objective: Any) -> list[Rank]:
     """The policy's objectives, in order; Unchecked if it says anything this check cannot read."""
     listed = objective if isinstance(objective, list) else [objective]
     if not listed:

@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from omniopt.audit.allowed import whole
 from omniopt.audit.asked import Demands
 from omniopt.audit.candidates import Candidates
-from omniopt.audit.contact import events
+from omniopt.audit.contact import in_scope
 from omniopt.audit.inputs import Inputs
-from omniopt.audit.scope import Rows, Unchecked, matches
+from omniopt.audit.scope import Rows, Unchecked, expand, flag, known_keys, matches, whole
 from omniopt.errors import Faults
 
 CONFLICT_KEYS = {"name", "first", "then", "days", "either_order"}
@@ -44,23 +43,16 @@ class Requires:
 
 def read_conflict(rule: Mapping[str, Any]) -> Conflict:
     """A conflict of the policy; Unchecked if it says anything this check cannot read."""
-    strange = sorted(set(rule) - CONFLICT_KEYS)
-    if strange:
-        raise Unchecked(f"conflicts with {', '.join(map(repr, strange))} are not known to this check")
-    days = rule.get("days")
-    if not isinstance(days, int) or isinstance(days, bool) or days < 1:
-        raise Unchecked(f"days: {days!r} is not a number of days")
+    known_keys(rule, CONFLICT_KEYS, "conflicts")
+    days = whole(rule.get("days"), "days")
     if "first" not in rule or "then" not in rule:
         raise Unchecked("a conflict needs first and then")
-    either = rule.get("either_order", False) is True
-    return Conflict(str(rule.get("name")), rule["first"], rule["then"], days, either)
+    return Conflict(str(rule.get("name")), rule["first"], rule["then"], days, flag(rule, "either_order"))
 
 
 def read_requires(inputs: Inputs, rule: Mapping[str, Any]) -> Requires:
     """A requirement of the policy; Unchecked if it says anything this check cannot read."""
-    strange = sorted(set(rule) - REQUIRES_KEYS)
-    if strange:
-        raise Unchecked(f"requirements with {', '.join(map(repr, strange))} are not known to this check")
+    known_keys(rule, REQUIRES_KEYS, "requirements")
     if not {"offer", "needs", "days"} <= set(rule):
         raise Unchecked("a requirement needs offer, needs and days")
     if rule.get("order", "before") not in ("before", "any"):
@@ -85,10 +77,8 @@ def _within(first: Rows, then: Rows, back: int, ahead: int) -> tuple[np.ndarray,
     time = then.customer[order] * (3 * span) + (then.day[order] - base + span)
     middle = first.customer * (3 * span) + (first.day - base + span)
     low, high = np.searchsorted(time, middle - back), np.searchsorted(time, middle + ahead, side="right")
-    count = high - low
-    left = np.repeat(np.arange(len(first)), count)
-    begin = np.repeat(low - np.append(0, np.cumsum(count)[:-1]), count)
-    return left, order[begin + np.arange(int(count.sum()))]
+    right, left = expand(low, high)
+    return left, order[right]
 
 
 def pairs(
@@ -103,20 +93,16 @@ def pairs(
     barred : ndarray of int
         Positions in `items`.
     """
-    ones, others, barred = [], [], []
-    first, first_item, _ = events(inputs, candidates, items, rule.first, past)
-    then, then_item, _ = events(inputs, candidates, items, rule.then, past)
+    first, first_item, _ = in_scope(inputs, candidates, items, rule.first, past)
+    then, then_item, _ = in_scope(inputs, candidates, items, rule.then, past)
     back = rule.days - 1 if rule.either_order else 0
     left, right = _within(first, then, back, rule.days - 1)
     i, j = first_item[left], then_item[right]
-    distinct = i != j
-    both = (i >= 0) & (j >= 0) & distinct
-    ones.append(i[both])
-    others.append(j[both])
-    barred.append(j[(i < 0) & (j >= 0)])
+    both = (i >= 0) & (j >= 0) & (i != j)
+    barred = j[(i < 0) & (j >= 0)]
     if rule.either_order:
-        barred.append(i[(j < 0) & (i >= 0)])
-    return np.concatenate(ones), np.concatenate(others), np.unique(np.concatenate(barred))
+        barred = np.append(barred, i[(j < 0) & (i >= 0)])
+    return i[both], j[both], np.unique(barred)
 
 
 def needed(
@@ -131,7 +117,7 @@ def needed(
     one, other : ndarray of int
         Positions in `items`: one needs a contact, and the other would do.
     """
-    mine, item, _ = events(inputs, candidates, items, rule.offer, None)
+    mine, item, _ = in_scope(inputs, candidates, items, rule.offer, None)
     chosen = candidates.rows.take(items)
     serve = np.flatnonzero(matches(inputs.world, chosen, rule.needs))
     happened = past.take(matches(inputs.world, past, rule.needs))
@@ -198,7 +184,7 @@ def unserved(
         faults.add(words, rule=rule.name)
     if len(alone) > 5:
         faults.add(f"broken {len(alone) - 5} more times", rule=rule.name)
-    return len(np.unique(events(inputs, candidates, items, rule.offer, None)[1]))
+    return len(np.unique(in_scope(inputs, candidates, items, rule.offer, None)[1]))
 
 
 def _words(inputs: Inputs, candidates: Candidates, items: np.ndarray) -> Any:

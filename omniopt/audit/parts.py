@@ -11,11 +11,11 @@ from scipy.sparse.csgraph import connected_components
 
 from omniopt.audit.asked import Demands
 from omniopt.audit.candidates import Candidates
-from omniopt.audit.contact import EVER, ContactRule, Tokens, Windows, expand, items_of, tokens, windows
+from omniopt.audit.contact import EVER, ContactRule, Tokens, Windows, items_of, tokens, windows
 from omniopt.audit.inputs import Inputs
 from omniopt.audit.pairs import Conflict, pairs
 from omniopt.audit.rounding import CAP
-from omniopt.audit.scope import Rows
+from omniopt.audit.scope import Rows, expand
 from omniopt.audit.search import Asks, Bins, Parts, largest
 
 
@@ -37,7 +37,7 @@ def split(
         if np.isposinf(rule.cap).all():
             continue
         told = tokens(inputs, candidates, items, rule, past, fixed)
-        counts = _counts(told, windows(inputs, told, rule), rule.count == "offers")
+        counts = _counts(told, windows(inputs, told, rule))
         # Where history alone exceeds the cap nothing more may come; where it fills it, nothing that counts
         # anew.
         over, full = _covered(counts, counts.room < 0), _covered(counts, counts.room == 0) & ~counts.base
@@ -71,14 +71,13 @@ class _Counts:
     low: np.ndarray
     high: np.ndarray
     room: np.ndarray
-    plain: bool
 
 
-def _counts(told: Tokens, seen: Windows, plain: bool) -> _Counts:
+def _counts(told: Tokens, seen: Windows) -> _Counts:
     """What windows count; where a kind lies on several days, each window has tokens of its own."""
     room = np.floor(np.minimum(seen.cap, EVER) - seen.base + CAP).astype(np.int64)
     if told.once:
-        return _Counts(told.base, told.item_of, told.token_of, seen.low, seen.high, room, plain)
+        return _Counts(told.base, told.item_of, told.token_of, seen.low, seen.high, room)
     at, of = expand(seen.low, seen.high)
     width = int(told.kind.max(initial=0)) + 1
     number, thing = np.unique(of * width + told.kind[at], return_inverse=True)
@@ -87,7 +86,7 @@ def _counts(told: Tokens, seen: Windows, plain: bool) -> _Counts:
     item, which = items_of(told, at)
     both = np.unique(np.stack([item, thing[which]], axis=1), axis=0)
     edge = np.searchsorted(number // width, np.arange(len(seen.low) + 1))
-    return _Counts(base, both[:, 0], both[:, 1], edge[:-1], edge[1:], room, False)
+    return _Counts(base, both[:, 0], both[:, 1], edge[:-1], edge[1:], room)
 
 
 def _covered(counts: _Counts, which: np.ndarray) -> np.ndarray:
@@ -107,13 +106,12 @@ class _Links:
     token_there: np.ndarray
     window: np.ndarray
     room: np.ndarray
-    plain: np.ndarray
     tokens: int
 
 
 def _links(counted: list[_Counts], live: np.ndarray) -> _Links:
     """The windows that cannot hold all that may still come, and what counts in them."""
-    columns: list[list[np.ndarray]] = [[np.empty(0, dtype=np.int64)] for _ in range(6)]
+    columns: list[list[np.ndarray]] = [[np.empty(0, dtype=np.int64)] for _ in range(5)]
     n_tokens = n_windows = 0
     for counts in counted:
         may = np.zeros(len(counts.base), dtype=bool)
@@ -135,15 +133,14 @@ def _links(counted: list[_Counts], live: np.ndarray) -> _Links:
                 inside + n_tokens,
                 of + n_windows,
                 counts.room[tight],
-                np.full(len(tight), int(counts.plain)),
             ),
             strict=True,
         ):
             column.append(values)
         n_tokens += len(counts.base)
         n_windows += len(tight)
-    item, token, there, window, room, plain = (np.concatenate(column) for column in columns)
-    return _Links(item, token, there, window, room, plain.astype(bool), n_tokens)
+    item, token, there, window, room = (np.concatenate(column) for column in columns)
+    return _Links(item, token, there, window, room, n_tokens)
 
 
 def _assemble(

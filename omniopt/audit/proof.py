@@ -73,7 +73,7 @@ def first_rank(case: Case, certificate: Mapping[str, Any], asked_for: np.ndarray
 def later_rank(case: Case, entries: Sequence[Mapping[str, Any]], k: int, faults: Faults) -> str:
     """The bound of a rank, from its own prices; those of the first must be the ones beside the rules."""
     rows = sum(len(block) for limit, _ in case.limits for block in limit.blocks if not limit.report_only)
-    of_rows, of_ranks = rank_prices(entries[k], rows, k, faults, k)
+    of_rows, of_ranks = rank_prices(entries[k], rows, k, faults)
     table = np.append(of_rows, 0.0)
     prices = [[table[place] for place in checked.place] for _, checked in case.limits]
     if k == 0:

@@ -44,7 +44,7 @@ def check(
     """
     target = number(certificate, "gap_target", faults)
     top = gap(certificate, "objective", target, ranks[0].sign, faults)
-    if len(ranks) == 1 or not said:
+    if not said:
         return top
     words = []
     for k, (entry, rank, (value, size)) in enumerate(zip(said, ranks, worth, strict=True)):
@@ -95,14 +95,14 @@ def check(
 
 
 def prices(
-    entry: Mapping[str, Any], rows: int, earlier: int, faults: Faults, rank: int
+    entry: Mapping[str, Any], rows: int, earlier: int, faults: Faults
 ) -> tuple[list[float], list[float]]:
     """A rank's prices: of every row that binds, and of each earlier rank."""
-    result = []
+    result, name = [], f"objective {earlier + 1}"
     for key, size in (("prices", rows), ("rank_prices", earlier)):
         said = entry.get(key)
         if not isinstance(said, list) or len(said) != size:
-            faults.add(f"there must be {size} numbers", file=FILE, column=key, rule=f"objective {rank + 1}")
+            faults.add(f"there must be {size} numbers", file=FILE, column=key, rule=name)
             said = [0.0] * size
-        result.append([number({key: one}, key, faults, f"objective {rank + 1}") for one in said])
+        result.append([number({key: one}, key, faults, name) for one in said])
     return result[0], result[1]

@@ -19,7 +19,7 @@ from omniopt.audit.history import history_rows
 from omniopt.audit.inputs import Inputs
 from omniopt.audit.measures import Usage, past_usage
 from omniopt.audit.rounding import ROW
-from omniopt.audit.scope import Unchecked
+from omniopt.audit.scope import Unchecked, expand
 
 # Sums of multiples of one part of this are exact.
 EXACT = 1024
@@ -124,8 +124,8 @@ class Rolled:
         """Windows × bins: which days lie in which window."""
         at = start - self.first
         size = np.minimum(self.length, self.days - at)
-        row = np.repeat(np.arange(len(group)), size)
-        bins = np.repeat(group * self.days + at - (np.cumsum(size) - size), size) + np.arange(int(size.sum()))
+        first = group * self.days + at
+        bins, row = expand(first, first + size)
         return csr_matrix((np.ones(len(row)), (row, bins)), shape=(len(group), self.bins))
 
     def every(self, use: Usage, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -114,14 +114,12 @@ class Rows:
 
     def take(self, index: np.ndarray) -> Rows:
         """The rows at these positions (or under this mask)."""
-        return Rows(
-            *(getattr(self, name)[index] for name in ("customer", "offer", "channel", "action", "day"))
-        )
+        return Rows(*(getattr(self, name)[index] for name in (*ROOTS, "day")))
 
 
 def concat(parts: Sequence[Rows]) -> Rows:
     """Several lots of rows, one after the other."""
-    return Rows(*(np.concatenate([getattr(part, n) for part in parts]) for n in (*ROOTS[:4], "day")))
+    return Rows(*(np.concatenate([getattr(part, n) for part in parts]) for n in (*ROOTS, "day")))
 
 
 def canonical(value: Any) -> str | None:
@@ -263,10 +261,8 @@ def groups(
         start, flat, names = _labels(values, separator)
         position = position[index]
         index, code, position = index[position >= 0], code[position >= 0], position[position >= 0]
-        count = (start[1:] - start[:-1])[position]
-        begin = np.repeat(start[:-1][position] - np.append(0, np.cumsum(count)[:-1]), count)
-        value = flat[begin + np.arange(int(count.sum()))]
-        index, code = np.repeat(index, count), np.repeat(code, count) * len(names) + value
+        at, of = expand(start[position], start[position + 1])
+        index, code = index[of], code[of] * len(names) + flat[at]
         levels.append(names)
     unique, code = np.unique(code, return_inverse=True)
     labels = []
@@ -295,10 +291,47 @@ def _labels(values: pd.Series, separator: str | None) -> tuple[np.ndarray, np.nd
     where = {label: at for at, label in enumerate(names)}
     size = np.array([len(part) for part in parts], dtype=np.int64)
     known = np.array([where[label] for part in parts for label in part], dtype=np.int64)
-    count = size[codes]
-    start = np.append(0, np.cumsum(count)).astype(np.int64)
-    first = np.repeat((np.cumsum(size) - size)[codes] - start[:-1], count)
-    return start, known[first + np.arange(int(start[-1]))], names
+    stop = np.cumsum(size)
+    at, _ = expand((stop - size)[codes], stop[codes])
+    return np.append(0, np.cumsum(size[codes])).astype(np.int64), known[at], names
+
+
+def expand(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Every number from `low` to `high` (exclusive) of each range, and the range it is of."""
+    count = high - low
+    of = np.repeat(np.arange(len(low)), count)
+    return np.repeat(low - (np.cumsum(count) - count), count) + np.arange(int(count.sum())), of
+
+
+def known_keys(rule: Mapping[str, Any], keys: set[str], kind: str) -> None:
+    """Unchecked if a rule has a key that this check does not know."""
+    strange = sorted(set(rule) - keys, key=str)
+    if strange:
+        raise Unchecked(f"{kind} with {', '.join(map(repr, strange))} are not known to this check")
+
+
+def split_by(rule: Mapping[str, Any]) -> list[str]:
+    """The attributes of a rule's `per`, of which it may name one or list several."""
+    per = rule.get("per") or []
+    names = [per] if isinstance(per, str) else per
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise Unchecked(f"per: {per!r} is no list of attributes")
+    return names
+
+
+def whole(value: Any, name: str, least: int = 1) -> int:
+    """A whole number of the policy."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise Unchecked(f"{name}: {value!r} is not a whole number from {least} on")
+    return value
+
+
+def flag(rule: Mapping[str, Any], key: str, default: bool = False) -> bool:
+    """A key of a rule that is true or false."""
+    value = rule.get(key, default)
+    if not isinstance(value, bool):
+        raise Unchecked(f"{key}: {value!r} is neither true nor false")
+    return value
 
 
 def linear(text: Any) -> dict[str, float]:

@@ -45,12 +45,6 @@ class Bins:
     token: np.ndarray
     slot: np.ndarray
 
-    @classmethod
-    def none(cls, items: int, parts: int) -> Bins:
-        """Every item counts on its own."""
-        empty, zeros = np.empty(0, dtype=np.int64), np.zeros(parts + 1, dtype=np.int64)
-        return cls(zeros, empty, zeros[:1], empty, np.full(items, -1))
-
 
 @dataclass
 class Asks:
@@ -80,15 +74,6 @@ class Asks:
     fill_token: np.ndarray
     call_start: np.ndarray
     call: np.ndarray
-
-    @classmethod
-    def none(cls, items: int, tokens: int, parts: int) -> Asks:
-        """Nothing is asked for."""
-        empty, zeros = np.empty(0, dtype=np.int64), np.zeros(max(items, parts) + 1, dtype=np.int64)
-        return cls(
-            np.full(tokens, -1), zeros[: parts + 1], empty, empty, empty, zeros[:1], empty, empty,
-            zeros[: items + 1], empty,
-        )  # fmt: skip
 
 
 @dataclass

@@ -19,11 +19,10 @@ from omniopt.audit.allowed import ineligible
 from omniopt.audit.bound import Rules
 from omniopt.audit.candidates import Candidates, build, eliminate
 from omniopt.audit.history import history_rows
-from omniopt.audit.inputs import Inputs, read
+from omniopt.audit.inputs import RULES, Inputs, read
 from omniopt.audit.limit_rows import Checked, check_limit
 from omniopt.audit.measures import values_of
-from omniopt.audit.objective import Rank
-from omniopt.audit.objective import ranks as read_ranks
+from omniopt.audit.objective import Rank, read_ranks
 from omniopt.audit.proof import Case, first_rank, later_rank
 from omniopt.audit.report import Verification
 from omniopt.audit.rounding import same, same_row
@@ -32,7 +31,9 @@ from omniopt.errors import BadInput, Faults
 from omniopt.project import Project
 from omniopt.tables import read_parquet, sha256_of
 
-SECTIONS = {"objective", "eligibility", "limits", "contact", "conflicts", "requires"}
+# Judges one rule; what it returns are the numbers that the certificate's entry must say.
+Judge = Callable[[Mapping[str, Any], Faults], dict[str, float | None]]
+SECTIONS = {"objective", *RULES}
 
 
 def verify(directory: Path | str, project: Project | None = None) -> Verification:
@@ -73,7 +74,7 @@ class _Audit:
         self.ranks: list[Rank] = []
         self.limits: list[tuple[limits.Limit, Checked]] = []
         self.rules = Rules()
-        self.fixed_costs, self.penalties, self.coupling = 0.0, 0.0, 0
+        self.fixed_costs, self.penalties = 0.0, 0.0
         self.entries: list[dict[str, Any]] = []
 
     def run(self) -> Verification:
@@ -233,9 +234,7 @@ class _Audit:
     def _rules(self, section: str, faults: Faults) -> list[Mapping[str, Any]]:
         """The rules of a section of the policy that have a name of their own."""
         rules = self.inputs.policy.get(section) or []
-        if not isinstance(rules, list) or not all(
-            isinstance(rule, Mapping) and rule.get("name") for rule in rules
-        ):
+        if not all(isinstance(rule, Mapping) and rule.get("name") for rule in rules):
             raise Unchecked(f"{section} is not a list of rules with names")
         names = [str(rule["name"]) for rule in rules]
         for name in sorted({name for name in names if names.count(name) > 1}):
@@ -252,17 +251,17 @@ class _Audit:
                 self._tick(str(rule["name"]))
         # A measure of one limit may be what the cells of another cost.
         self.fixed_costs = sum(limit.paid(self.chosen) for limit in read_limits)
-        shown = 0
+        shown = coupling = 0
         for limit in read_limits:
             checked = check_limit(self.ledger, limit, self.chosen, self.fixed_costs, faults)
             self.limits.append((limit, checked))
             self.penalties += checked.missed
             rows = sum(len(block) for block in limit.blocks)
-            self.coupling += 0 if limit.report_only else rows
+            coupling += 0 if limit.report_only else rows
             shown += rows
-        cert.count(self.certificate, "coupling_rows", self.coupling, faults)
+        cert.count(self.certificate, "coupling_rows", coupling, faults)
         for key, true in (("fixed_cost", self.fixed_costs), ("penalties", self.penalties)):
-            cert.agree({"name": None, key: self.certificate.get(key, 0.0)}, key, true, true, faults)
+            cert.agree({key: self.certificate.get(key, 0.0)}, key, true, true, faults)
         paid = [f"fixed costs {self.fixed_costs:.10g}"] if self.fixed_costs else []
         paid += [f"penalties {self.penalties:.10g}"] if self.penalties else []
         return ", ".join([f"{shown} rows", *paid])
@@ -271,33 +270,38 @@ class _Audit:
         """An entry of a rule that could not be checked is not also a stranger."""
         self.ledger.ticked |= {key for key in self.ledger.entries if key[1] == name}
 
-    def _check_contact(self, faults: Faults) -> str:
-        rules = self._rules("contact", faults)
+    def _check_each(self, section: str, kind: str, judge: Judge, faults: Faults) -> str:
+        """Every rule of a section that has one entry: judged, and the entry's numbers the true ones."""
+        rules = self._rules(section, faults)
         for rule in rules:
             name = str(rule["name"])
             try:
-                read_rule = contact.read_contact(self.inputs, rule)
-                self._caps_known(read_rule)
-                given = (self.inputs, self.candidates, self.chosen, read_rule, self.past, faults)
-                state = contact.reached(*given)
-                spare = asked.missed(*given)
-                if spare is not None:
-                    state["slack"] = min(state["slack"], spare) if "slack" in state else spare
+                true = judge(rule, faults)
             except Unchecked as error:
                 faults.add(f"the rule could not be checked: {error}", rule=name)
                 self._tick(name)
                 continue
-            self.rules.contact.append(read_rule)
-            entry = self.ledger.find("contact", name, faults)
+            entry = self.ledger.find(kind, name, faults)
             if entry is not None:
-                for side in ("min", "max"):
-                    bound = rule.get(side)
-                    number = float(bound) if isinstance(bound, int | float) else None
-                    cert.agree(entry, side, number, 0.0, faults)
-                for key, number in state.items():
+                for key, number in {**true, "price": None}.items():
                     cert.agree(entry, key, number, 0.0, faults)
-                cert.agree(entry, "price", None, 0.0, faults)
-        return f"{len(rules)} rules, every window of every customer"
+        return f"{len(rules)} rules"
+
+    def _check_contact(self, faults: Faults) -> str:
+        said = self._check_each("contact", "contact", self._contact, faults)
+        return f"{said}, every window of every customer"
+
+    def _contact(self, rule: Mapping[str, Any], faults: Faults) -> dict[str, float | None]:
+        read_rule = contact.read_contact(self.inputs, rule)
+        self._caps_known(read_rule)
+        given = (self.inputs, self.candidates, self.chosen, read_rule, self.past, faults)
+        state = contact.reached(*given)
+        spare = asked.missed(*given)
+        if spare is not None:
+            state["slack"] = min(state["slack"], spare) if "slack" in state else spare
+        self.rules.contact.append(read_rule)
+        bounds = {side: rule.get(side) for side in ("min", "max")}
+        return {s: float(b) if isinstance(b, int | float) else None for s, b in bounds.items()} | state
 
     def _caps_known(self, rule: contact.ContactRule) -> None:
         units = rule.owner[self.candidates.rows.customer]
@@ -305,42 +309,22 @@ class _Audit:
             raise Unchecked("the bound is missing for a customer")
 
     def _check_conflicts(self, faults: Faults) -> str:
-        rules = self._rules("conflicts", faults)
-        items = np.flatnonzero(self.chosen)
-        for rule in rules:
-            name = str(rule["name"])
-            try:
-                conflict = pairs.read_conflict(rule)
-                pairs.broken(self.inputs, self.candidates, items, conflict, self.past, faults)
-            except Unchecked as error:
-                faults.add(f"the rule could not be checked: {error}", rule=name)
-                self._tick(name)
-                continue
-            self.rules.conflicts.append(conflict)
-            entry = self.ledger.find("conflict", name, faults)
-            if entry is not None:
-                cert.agree(entry, "used", 0.0, 0.0, faults)
-                cert.agree(entry, "price", None, 0.0, faults)
-        return f"{len(rules)} rules"
+        return self._check_each("conflicts", "conflict", self._conflict, faults)
+
+    def _conflict(self, rule: Mapping[str, Any], faults: Faults) -> dict[str, float | None]:
+        conflict, items = pairs.read_conflict(rule), np.flatnonzero(self.chosen)
+        pairs.broken(self.inputs, self.candidates, items, conflict, self.past, faults)
+        self.rules.conflicts.append(conflict)
+        return {"used": 0.0}
 
     def _check_requires(self, faults: Faults) -> str:
-        rules = self._rules("requires", faults)
-        items = np.flatnonzero(self.chosen)
-        for rule in rules:
-            name = str(rule["name"])
-            try:
-                requirement = pairs.read_requires(self.inputs, rule)
-                used = pairs.unserved(self.inputs, self.candidates, items, requirement, self.past, faults)
-            except Unchecked as error:
-                faults.add(f"the rule could not be checked: {error}", rule=name)
-                self._tick(name)
-                continue
-            self.rules.requires.append(requirement)
-            entry = self.ledger.find("requires", name, faults)
-            if entry is not None:
-                cert.agree(entry, "used", float(used), 0.0, faults)
-                cert.agree(entry, "price", None, 0.0, faults)
-        return f"{len(rules)} rules"
+        return self._check_each("requires", "requires", self._requirement, faults)
+
+    def _requirement(self, rule: Mapping[str, Any], faults: Faults) -> dict[str, float | None]:
+        requirement, items = pairs.read_requires(self.inputs, rule), np.flatnonzero(self.chosen)
+        used = pairs.unserved(self.inputs, self.candidates, items, requirement, self.past, faults)
+        self.rules.requires.append(requirement)
+        return {"used": float(used)}
 
     def _check_the_rest(self, faults: Faults) -> str:
         """Eligibility entries, sections that this check does not know, entries that belong to no rule."""

@@ -146,11 +146,11 @@ def number(value: float) -> str:
     return f"{value:,.10g}"
 
 
-def listed(items: list[str], last: str = "and") -> str:
+def listed(items: list[str]) -> str:
     """Join words; of many, the first ones are named."""
     if len(items) > SHOWN:
-        return f"{', '.join(items[: SHOWN - 1])} {last} {len(items) - SHOWN + 1:,} more"
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {last} {items[-1]}"
+        return f"{', '.join(items[: SHOWN - 1])} and {len(items) - SHOWN + 1:,} more"
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
 
 
 def place(group: dict[str, Any], days: int = 0) -> str:
@@ -201,7 +201,7 @@ class Words:
             return ""
         return f"at {'least' if member.side == 'min' else 'most'} {self.amount(member, member.bound)}"
 
-    def amount(self, member: Member | Move, value: float) -> str:
+    def amount(self, member: Member, value: float) -> str:
         """Write a number with what it is a number of: ``180 minutes``, ``8 of cost``."""
         unit = self.units.get(member.rule, "contacts") if member.kind == "limit" else "contacts"
         if unit == "contacts":

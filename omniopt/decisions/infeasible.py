@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from omniopt.actions.catalogue import Catalogue
 from omniopt.decisions import kernels
 from omniopt.decisions.clash import Found, smallest_clash
 from omniopt.decisions.diagnosis import Clash, Diagnosis, Words
@@ -95,7 +96,7 @@ def diagnose(problem: Problem, seconds: float = SECONDS) -> Diagnosis | None:
         smallest = (
             smallest_clash(oracle, rows.everything())
             if reach is None
-            else _beyond_reach(problem, rows, oracle, *reach)
+            else _beyond_reach(problem, rows, *reach)
         )
         if smallest is None:
             return None
@@ -109,10 +110,12 @@ def diagnose(problem: Problem, seconds: float = SECONDS) -> Diagnosis | None:
     if not mended and not repairs.unsure:
         clashes, mended = repairs.combined(found)
     words = Words(
-        {limit.name: _unit(limit) for limit in problem.policy.limits},
+        {limit.name: unit_of_limit(limit) for limit in problem.policy.limits},
         {limit.name: limit.rolling_days for limit in problem.policy.limits if limit.rolling_days},
     )
-    ways = repairs.ranked(mended, words, lambda move: replace(move, group=_shown(problem, move.group)))
+    ways = repairs.ranked(
+        mended, words, lambda move: replace(move, group=shown_group(problem.catalogue, move.group))
+    )
     told = [_told(problem, rows, c, units if i == 0 else units[:0]) for i, c in enumerate(clashes)]
     unsure = repairs.unsure
     oracle.spend(0.5)
@@ -174,7 +177,7 @@ def _missed(problem: Problem, k: int, side: str, index: kernels.UnitIndex) -> tu
     return reach - sign * bound < -room, bool(searched.all()), sign * reach + problem.coupling.past[k]
 
 
-def _beyond_reach(problem: Problem, rows: MemberRows, oracle: Oracle, k: int, side: str) -> Found | None:
+def _beyond_reach(problem: Problem, rows: MemberRows, k: int, side: str) -> Found:
     """Find the fewest rules for customers, and locks, that put a limit out of reach."""
     limit = int((rows.below if side == "min" else rows.above)[k])
     kept = [i for i, m in enumerate(rows.members) if m.kind != "limit"]
@@ -217,18 +220,18 @@ def _within_units(
 
 def _told(problem: Problem, rows: MemberRows, found: Found, units: np.ndarray) -> Clash:
     members = [rows.members[i] for i in found.members]
-    shown = tuple(replace(m, group=_shown(problem, m.group)) for m in members)
+    shown = tuple(replace(m, group=shown_group(problem.catalogue, m.group)) for m in members)
     names = tuple(str(problem.grouping.names[u]) for u in units)
     return Clash(shown, names, problem.grouping.word, found.minimal)
 
 
-def _shown(problem: Problem, group: dict[str, Any]) -> dict[str, Any]:
+def shown_group(catalogue: Catalogue, group: dict[str, Any]) -> dict[str, Any]:
     """Return a group as it is told: days as dates, numbers as Python has them."""
     plain = {a: v.item() if isinstance(v, np.generic) else v for a, v in group.items()}
-    return {a: problem.catalogue.day_text(v) if a in DAYS else v for a, v in plain.items()}
+    return {a: catalogue.day_text(v) if a in DAYS else v for a, v in plain.items()}
 
 
-def _unit(limit: Limit) -> str:
+def unit_of_limit(limit: Limit) -> str:
     """Say what a limit's bounds are numbers of."""
     if limit.over is None:
         return limit.measure if limit.measure.isidentifier() else f"of {limit.measure}"

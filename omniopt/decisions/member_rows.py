@@ -9,11 +9,10 @@ from scipy import sparse
 
 from omniopt.decisions.diagnosis import Member
 from omniopt.decisions.model import Model, state_model
-from omniopt.decisions.problem import Problem
+from omniopt.decisions.problem import ROUNDING, Problem
 from omniopt.rules.limits import Coupling
 from omniopt.rules.policy import Conflict, Contact, Requires, Rule
 
-ROUNDING = 1e-9  # of a sum, relative to the sum of its terms' sizes
 NEVER = -1
 DECIMALS = 10_000  # parts of one that measures are looked at in, to tell what their sums can be
 
@@ -122,8 +121,13 @@ class MemberRows:
 
     def bounds(self, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the rows' bounds with only the kept members, bool of shape (members,), in force."""
+        below, above = self.held(kept)
+        return np.where(below, self.lo, -np.inf), np.where(above, self.hi, np.inf)
+
+    def held(self, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return whether each row's lower and upper bound is in force with only the kept members."""
         held = np.append(kept, [True, False])  # what is always in force, and (-1) what never is
-        return np.where(held[self.below], self.lo, -np.inf), np.where(held[self.above], self.hi, np.inf)
+        return held[self.below], held[self.above]
 
     def everything(self) -> np.ndarray:
         """All members."""

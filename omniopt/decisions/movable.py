@@ -136,10 +136,9 @@ def pursued(problem: Problem, rows: MemberRows, kept: np.ndarray, bound: Bound) 
     objective = sign * problem.matrix[[k]].toarray()[0]
     opening = sign * problem.system.extra[[k]].toarray()[0, : len(coupling.cells)]
     mine = np.isin(np.arange(len(rows.members)), bound.members)
-    held = np.append(kept & ~mine, [True, False])
     size = len(coupling)
-    lo = np.where(held[rows.below[:size]], coupling.lo, -np.inf)
-    hi = np.where(held[rows.above[:size]], coupling.hi, np.inf)
+    below, above = (held[:size] for held in rows.held(kept & ~mine))
+    lo, hi = np.where(below, coupling.lo, -np.inf), np.where(above, coupling.hi, np.inf)
     made = replace(coupling, lo=lo, hi=hi, penalty=np.full(size, np.inf))
     return replace(partly, coupling=made, system=state_system(objective, opening, made), rank=0)
 

@@ -16,14 +16,15 @@ import numpy as np
 from scipy import sparse
 
 from omniopt.decisions import exact
-from omniopt.decisions.member_rows import ROUNDING, MemberRows
+from omniopt.decisions.member_rows import MemberRows
+from omniopt.decisions.problem import ROUNDING
+from omniopt.decisions.relax import PRIMAL
 
 STRAIGHT = 4_000  # columns up to which the exact solver gets all that is open at once
 GROWTH = 4
 LARGE = 20_000  # columns from which the LP is solved by the primal simplex
 SAMPLE = 10_000  # candidates in a sample of a large problem
 KNOWN = 10  # plans that are kept, since one may answer a later question
-PRIMAL = 4  # HiGHS's number for it
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class Oracle:
 
     def __init__(self, system: MemberRows, seconds: float) -> None:
         self.system, self.deadline = system, time.monotonic() + seconds
-        self.solves, self.patience = 0, seconds
+        self.patience = seconds
         self._program: _Program | None = None
         nothing = system.lower
         self._known = [nothing, np.where(np.isfinite(system.upper), system.upper, nothing)]  # nothing, all
@@ -123,7 +124,6 @@ class Oracle:
             for known in self._known:
                 if self._keeps(known, lo, hi, slack):
                     return Answer(True, known)
-        self.solves += 1
         self._program = self._program or _Program(system)
         solved, values, ray = self._program.solve(lo, hi, slack, until - time.monotonic())
         if solved is False:

@@ -259,10 +259,8 @@ def _reached(
     marks = forced(problem)
     part = rows.matrix[mine]
     most = np.asarray(part.maximum(0).sum(axis=1)).ravel()
-    order = np.argsort(
-        rows.bound[mine] - most, kind="stable"
-    )  # what is most likely to be reached comes first
-    for i in order:
+    # what is most likely to be reached comes first
+    for i in np.argsort(rows.bound[mine] - most, kind="stable"):
         bound, size = rows.bound[mine[i]], max(1.0, float(abs(part[[i]]).sum()))
         if most[i] <= bound + SLIP * size:
             continue

@@ -213,7 +213,7 @@ class Repairs:
 
     def _written(self, bound: Bound, kept: np.ndarray, chosen: np.ndarray) -> tuple[Way, np.ndarray] | None:
         """Write down where a limit's bound goes for a plan to keep it."""
-        member, after = bound.member, self._after(self.problem, bound, chosen)
+        member, after = bound.member, self._after(bound, chosen)
         if after is not None and is_ratio(self.problem, bound):
             after, chosen = self._nearer(bound, kept, after, chosen)
         if after is None:
@@ -278,14 +278,15 @@ class Repairs:
             return None
         return Mended(tuple(way.move for way in ways), problem, chosen)
 
-    def _after(self, problem: Problem, bound: Bound, chosen: np.ndarray) -> float | None:
+    def _after(self, bound: Bound, chosen: np.ndarray) -> float | None:
         """Return where a limit's bound has to be for a plan to keep it, None if no bound helps."""
         assert bound.before is not None
-        ks, coupling, x = coupling_rows(problem, bound), problem.coupling, chosen.astype(np.float64)
+        ks, coupling = coupling_rows(self.problem, bound), self.problem.coupling
+        x = chosen.astype(np.float64)
         opened = coupling.cells.opened(chosen)
         paid = float(coupling.cells.cost @ opened)
         reached = coupling.numerator[ks] @ x + coupling.past[ks] + coupling.fixed[ks] * paid
-        if is_ratio(problem, bound):
+        if is_ratio(self.problem, bound):
             bottom = coupling.denominator[ks] @ x + coupling.past_over[ks] + coupling.fixed_over[ks] * paid
             reached = reached[bottom > 0] / bottom[bottom > 0]
         elif bound.member.side == "min":  # of all-or-nothing groups the opened ones count
@@ -315,7 +316,7 @@ class Repairs:
             if answer.values is None or float(answer.values[-1]) > -1e-7:
                 break
             better = answer.values[: rows.n] > 0.5
-            reached = self._after(self.problem, bound, better)
+            reached = self._after(bound, better)
             if reached is None or side * (after - reached) <= 1e-9 * max(1.0, abs(after)):
                 break
             after, chosen = reached, better

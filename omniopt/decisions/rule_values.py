@@ -96,7 +96,7 @@ def rule_values(
     problem = plan.problem
     if problem is None or problem.project is not project:
         problem = build_problem(project, plan.scores)
-    start, prices = _choice(problem, plan), _prices(problem, plan)
+    start, prices = _choice(problem, plan), _prices(plan)
     first = (plan.certificate.get("ranks") or [plan.certificate])[0]
     sign = problem.sign
     objective = sign * float(first.get("best", first["objective"]))
@@ -161,7 +161,7 @@ def _rules(problem: Problem, all_limits: bool) -> Iterator[tuple[str, str]]:
     yield from (("requires", rule.name) for rule in policy.requires)
 
 
-def _prices(problem: Problem, plan: Plan) -> np.ndarray:
+def _prices(plan: Plan) -> np.ndarray:
     """Return the certificate's prices of the limits' rows."""
     entries = plan.certificate["rules"]
     return np.array([e["price"] for e in entries if e["kind"] == "limit" and not e.get("report_only")], float)

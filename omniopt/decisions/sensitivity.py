@@ -25,17 +25,15 @@ from omniopt.decisions.dual import prove
 from omniopt.decisions.model import state_model
 from omniopt.decisions.problem import Problem
 from omniopt.decisions.progress import Search
-from omniopt.decisions.relax import Relaxer
+from omniopt.decisions.relax import DUAL, DUAL_TOLERANCE, Relaxer
 
 SAME = 1e-7  # relative difference below which two prices, or two places of a bound, are one
 STEP = 1e-5  # of a bound: how far beyond the end of a basis the first look is
 STRIDE = 16.0  # growth of the steps while the price stays
 ENDLESS = 1e9  # of a bound: a price that stays for so long has no end
 LOOKS = 60  # solves on either side of one bound, after which the range is what is known of it by then
-DUAL = 1  # HiGHS's number for the dual simplex
 EFFORT = 200_000  # up to which the ranges are found without being asked for: under half a second
 AS_GOOD = 1e-6  # relative difference of two bounds that prices prove, up to which one is as good
-REDUCED = 1e-7  # reduced cost from which a column that is not in the program is missed
 
 
 @dataclass(frozen=True)
@@ -327,7 +325,8 @@ class _Bench:
             outside = np.flatnonzero(~self.relaxer.active)
             worth = self.model.objective[outside]
             reduced = worth - (self.model.matrix.T @ duals)[outside]
-            if not self._join(outside[reduced > REDUCED * np.maximum(1.0, np.abs(worth))]) or not self._run():
+            missing = reduced > DUAL_TOLERANCE * np.maximum(1.0, np.abs(worth))
+            if not self._join(outside[missing]) or not self._run():
                 return
 
     def _basis_range(self, k: int) -> tuple[float, float]:

@@ -13,6 +13,8 @@ from omniopt.rules.where import DAY_COLUMNS, Scopes, as_text
 from omniopt.tables import Tables
 
 Key = tuple[Any, ...]
+# A bound may stand in these too, beside the project's further tables.
+ENTITY_TABLES = ("customers", "offers", "channels", "actions")
 LookUp = dict[Key, float] | float | None
 
 
@@ -28,7 +30,7 @@ class Bounds:
             return bound
         table = self._table(bound.table)
         if table is None:
-            legal = [*self.tables.extra, "customers", "offers", "channels", "actions"]
+            legal = [*self.tables.extra, *ENTITY_TABLES]
             self.scopes.fault(limit.name, f"there is no table '{bound.table}'", nearest(bound.table, legal))
             return None
         columns = [self._key_column(name, table) for name in limit.per]
@@ -65,9 +67,7 @@ class Bounds:
     def _table(self, name: str) -> pd.DataFrame | None:
         if name in self.tables.extra:
             return self.tables.extra[name]
-        if name in ("customers", "offers", "channels", "actions"):
-            return getattr(self.tables, name)
-        return None
+        return getattr(self.tables, name) if name in ENTITY_TABLES else None
 
     def _key_column(self, attribute: str, table: pd.DataFrame) -> str | None:
         """Return the table's column for an attribute, with or without the part before the dot."""
@@ -97,11 +97,13 @@ class Bounds:
     def _value(self, attribute: str, value: Any) -> Any:
         """Bring a table's cell to the type of the attribute's own values."""
         known = self.scopes.attribute(attribute, attribute)
-        if known is not None and (known.values is None or attribute.rpartition(".")[2] in DAY_COLUMNS):
+        if known is None:
+            return as_text(value)
+        if known.values is None or attribute.rpartition(".")[2] in DAY_COLUMNS:
             return int(value)
-        if known is not None and known.values is not None and pd.api.types.is_bool_dtype(known.values):
+        if pd.api.types.is_bool_dtype(known.values):
             return bool(value)
-        if known is not None and known.values is not None and pd.api.types.is_numeric_dtype(known.values):
+        if pd.api.types.is_numeric_dtype(known.values):
             return float(value)
         return as_text(value)
 

@@ -79,6 +79,7 @@ class ContactRows:
             unit = self._unit(rule, windows.owner)
             parts.append(windows.at_least(lo[windows.owner], unit, rule.min_or_none, rule.name))
             if not rule.per and not rule.min_or_none and self._first_days(rule):
+                # whoever has nothing at all is asked too: a row that nothing can fill
                 none = np.setdiff1d(self._owners_asked(rule), things.owner)
                 none = none[lo[none] > 0]
                 nobody = np.zeros(0, np.int64)
@@ -115,14 +116,13 @@ class ContactRows:
         return self.scopes.match(rule.where, rows, rule.name) & (rows.codes["channel"] >= 0)
 
     def _dates_known(self, rule: Contact) -> bool:
-        if not self.catalogue.has_dates:
-            self.scopes.fault(rule.name, "a rule with days needs a column date in the actions")
-        elif rule.every is not None and self.catalogue.start is None:
+        if not self.scopes.dates_known(rule.name, "with days"):
+            return False
+        if rule.every is not None and self.catalogue.start is None:
             self.scopes.fault(rule.name, f"every: {rule.every} needs calendar dates",
                               "Give the project a horizon with a start date.")  # fmt: skip
-        else:
-            return True
-        return False
+            return False
+        return True
 
     @states("what is counted")
     def _kinds(
@@ -134,7 +134,7 @@ class ContactRows:
             kind = candidate.copy()
             kind[candidate < 0] = -1 - np.arange(int((candidate < 0).sum()))
             return kind, every
-        both = _joined(rows, past)
+        both = rows.followed_by(past)
         if rule.count == "occasions":
             pairs = np.stack([owner, both.codes["channel"], both.day])
             return np.unique(pairs, axis=1, return_inverse=True)[1], every
@@ -229,9 +229,9 @@ class ContactRows:
                 np.arange(len(history)),
                 np.zeros(len(history), np.int64),
             )
-        both = _joined(rows, history)
+        both = rows.followed_by(history)
         if self.scopes.names_channel({}, rule.per):
-            both = _joined(both, self.second.take(inside))
+            both = both.followed_by(self.second.take(inside))
         index, levels, codes = self.scopes.groups(rule.per, both, rule.name)
         group = np.zeros(len(index), np.int64)
         for values, code in zip(levels, codes, strict=True):
@@ -259,8 +259,3 @@ def matches(candidates: Candidates, scopes: Scopes, where: Mapping[str, Any], ru
 def _length(rule: Contact) -> int:
     """Length of a rule's windows, 0 for the whole horizon; a calendar period is one long."""
     return 1 if rule.every is not None else rule.days or 0
-
-
-def _joined(a: Rows, b: Rows) -> Rows:
-    codes = {k: np.concatenate([a.codes[k], b.codes[k]]) for k in b.codes}
-    return Rows(codes, np.concatenate([a.day, b.day]))

@@ -73,8 +73,7 @@ def _resting(candidates: Candidates, rule: Eligibility, scopes: Scopes, leg: int
     assert rule.after is not None and rule.drop_same is not None and rule.for_days is not None
     catalogue = candidates.catalogue
     out = np.zeros(len(candidates), bool)
-    if not catalogue.has_dates:
-        scopes.fault(rule.name, "a rule with for_days needs a column date in the actions")
+    if not scopes.dates_known(rule.name, "with for_days"):
         return out
     now = candidates.rows(leg)
     index, group, past_index, past_group, groups = _same(rule, now, catalogue.past, scopes)
@@ -101,10 +100,7 @@ def _same(
     if rule.drop_same == "all":
         zero = np.zeros(len(now), np.int64)
         return np.arange(len(now)), zero, np.arange(len(past)), np.zeros(len(past), np.int64), 1
-    both = Rows(
-        {k: np.concatenate([now.codes[k], past.codes[k]]) for k in past.codes},
-        np.concatenate([now.day, past.day]),
-    )
+    both = now.followed_by(past)
     index, levels, codes = scopes.groups([SAME[rule.drop_same]], both, rule.name, empty_is_none=True)
     if not codes:
         return *(np.zeros(0, np.int64) for _ in range(4)), 1  # type: ignore[return-value]

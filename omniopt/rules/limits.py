@@ -281,8 +281,7 @@ class LimitRows:
         top: Part, bottom: Part | None,
     ) -> list[Side]:  # fmt: skip
         catalogue = self.candidates.catalogue
-        if not catalogue.has_dates:
-            self.scopes.fault(limit.name, "a rule with rolling_days needs a column date in the actions")
+        if not self.scopes.dates_known(limit.name, "with rolling_days"):
             return []
         past = self._past(limit.measure, limit.where, limit, keys)
         past_over = None if over is None else self._past(over.measure, over.where, limit, keys)
@@ -293,8 +292,9 @@ class LimitRows:
             catalogue.actions.day[self.candidates.action],
         )  # fmt: skip
         if unknown:
+            lacking = limit.measure if over is None else f"{limit.measure}, or no {over.measure}"
             self.scopes.fault(
-                limit.name, f"past contacts in its windows have no {limit.measure}",
+                limit.name, f"past contacts in its windows have no {lacking}",
                 "Add the column to the history, or count contacts.",
             )  # fmt: skip
         return sides

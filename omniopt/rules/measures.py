@@ -35,11 +35,14 @@ class Measures:
     def legal(self) -> list[str]:
         """Return every measure's name."""
         names = {"contacts", *self.candidates.measures}
-        for entity in ("action", "channel", "offer"):
-            frame = self.candidates.catalogue.entities[entity]
-            numeric = frame.select_dtypes(include="number", exclude="bool").columns
-            names |= set(numeric) - NO_MEASURES[entity]
+        for entity in NO_MEASURES:
+            names |= self._columns(entity)
         return sorted(names)
+
+    def _columns(self, entity: str) -> set[str]:
+        """Columns of an entity that are measures."""
+        frame = self.candidates.catalogue.entities[entity]
+        return set(frame.select_dtypes(include="number", exclude="bool").columns) - NO_MEASURES[entity]
 
     def evaluate(self, expression: str, rule: str, by_channel: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """Return both legs of a linear expression, each float64 of shape (n,).
@@ -91,7 +94,7 @@ class Measures:
         values = np.full(len(history), np.nan)
         for entity in ("action", "channel", "offer"):
             frame, codes = catalogue.entities[entity], history.codes[entity]
-            if name in frame and name not in NO_MEASURES.get(entity, ()) and len(frame):
+            if name in self._columns(entity) and len(frame):
                 column = frame[name].to_numpy(np.float64, na_value=np.nan)
                 values = np.where(np.isnan(values) & (codes >= 0), column[codes], values)
         return values
@@ -115,10 +118,9 @@ class Measures:
             self.scopes.fault(rule, f"there is no measure '{name}'", nearest(name, self.legal()))
             return None
         for entity in ("action", "channel", "offer"):
-            frame = c.catalogue.entities[entity]
-            if name not in frame or name in NO_MEASURES[entity]:
+            if name not in self._columns(entity):
                 continue
-            values = frame[name].to_numpy(np.float64)
+            values = c.catalogue.entities[entity][name].to_numpy(np.float64)
             codes = c.rows().codes[entity]
             if np.isnan(values[codes]).any():
                 bad = c.catalogue.ids(entity)[np.unique(codes[np.isnan(values[codes])])[0]]

@@ -34,14 +34,10 @@ class PairRows:
         """Return the rows of all prerequisites."""
         return UnitRows.stack([part for rule in rules for part in self._requires(rule)])
 
-    def _dates_known(self, rule: str) -> None:
-        if not self.catalogue.has_dates:
-            self.scopes.fault(rule, "a rule with days needs a column date in the actions")
-
     @states("conflict", "either order", "one scope")
     def _conflict(self, rule: Conflict) -> list[UnitRows]:
         """Pairs that clash; where both sides are one scope, windows that hold at most one."""
-        self._dates_known(rule.name)
+        self.scopes.dates_known(rule.name, "with days")
         firsts = matches(self.candidates, self.scopes, rule.first, rule.name)
         thens = matches(self.candidates, self.scopes, rule.then, rule.name)
         orders = [(firsts, thens, rule.first)] + ([(thens, firsts, rule.then)] if rule.either_order else [])
@@ -67,7 +63,7 @@ class PairRows:
     @states("prerequisite", "in any order")
     def _requires(self, rule: Requires) -> list[UnitRows]:
         """A contact needs one of those before it (or around it); without any it is ruled out."""
-        self._dates_known(rule.name)
+        self.scopes.dates_known(rule.name, "with days")
         asking = matches(self.candidates, self.scopes, rule.offer, rule.name)
         filling = self.scopes.match(rule.needs, self.rows, rule.name)
         past = self._past(rule.needs, rule.name)

@@ -55,7 +55,7 @@ def parse_policy(raw: Any, faults: Faults, file: str | None = None) -> Policy:
             faults.add(f"unknown section '{key}' in the policy", file=file, hint=nearest(str(key), legal))
     objectives = _objectives(raw.get("objective"), faults, file)
     rules: dict[str, list[Any]] = {}
-    seen: dict[str, str] = {}
+    seen: set[str] = set()
     for section, model in SECTIONS.items():
         rules[section] = []
         entries = raw.get(section) or []
@@ -73,7 +73,7 @@ def parse_policy(raw: Any, faults: Faults, file: str | None = None) -> Policy:
                     rule=rule.name,
                     hint="Give each rule a name of its own.",
                 )
-            seen[rule.name] = section
+            seen.add(rule.name)
             rules[section].append(rule)
     return Policy(objectives, **rules, file=file)
 
@@ -110,8 +110,7 @@ def _objective(raw: Any, faults: Faults, file: str | None, ranked: bool) -> Obje
         faults.add(f"'within' takes a share from 0, not {within!r}", file=file, rule="objective",
                    hint="Write 0.01 for one per cent.")  # fmt: skip
     elif not strange and len(senses) == 1 and isinstance(entry[senses[0]], str):
-        sense = "maximise" if "maximise" in entry else "minimise"
-        return Objective(entry[sense], sense, float(within))  # type: ignore[arg-type]
+        return Objective(entry[senses[0]], senses[0], float(within))  # type: ignore[arg-type]
     return None
 
 

@@ -1,7 +1,4 @@
-"""The policy: rules as frozen models, read strictly and with all faults at once.
-
-Each model's docstring is the rule's meaning; the reference of rules is made from them.
-"""
+"""The policy: rules as frozen models, each with its meaning as docstring; ``parse`` reads them."""
 
 from __future__ import annotations
 

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from omniopt.rules.bounds import Key
 from omniopt.rules.statements import states
 from omniopt.rules.where import expand
-
-Key = tuple[Any, ...]
 
 
 @dataclass

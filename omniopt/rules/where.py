@@ -47,6 +47,12 @@ class Scopes:
         """Record what is wrong with a rule."""
         self.faults.add(message, file=self.file, rule=rule, hint=hint)
 
+    def dates_known(self, rule: str, kind: str) -> bool:
+        """Whether the actions carry dates, which this kind of rule needs; if not, it is a fault."""
+        if not self.catalogue.has_dates:
+            self.fault(rule, f"a rule {kind} needs a column date in the actions")
+        return self.catalogue.has_dates
+
     def legal(self) -> list[str]:
         """Return every attribute name that a rule may use."""
         names = ["channel", "offer", "action", "date"]
@@ -86,10 +92,8 @@ class Scopes:
             if attribute is None:
                 continue
             if attribute.entity == "date":
-                if not self.catalogue.has_dates:
-                    self.fault(rule, "a rule on date needs a column date in the actions")
-                    continue
-                mask &= self.holds(attribute, pd.Series(rows.day), condition, rule)
+                if self.dates_known(rule, "on date"):
+                    mask &= self.holds(attribute, pd.Series(rows.day), condition, rule)
                 continue
             assert attribute.values is not None
             by_code = self.holds(attribute, attribute.values, condition, rule)
@@ -244,8 +248,7 @@ class Scopes:
     ) -> tuple[list[Any], np.ndarray, np.ndarray]:
         """Values of one attribute, how many each membership has, and their codes in a row."""
         if attribute.values is None:
-            if not self.catalogue.has_dates:
-                self.fault(rule or "", "a rule per date needs a column date in the actions")
+            self.dates_known(rule or "", "per date")
             days, flat = np.unique(rows.day[index], return_inverse=True)
             return [int(d) for d in days], np.ones(len(index), np.int64), flat
         entity = rows.codes[attribute.entity][index]

@@ -26,9 +26,7 @@ class Things:
     kind : ndarray of int64
         What is counted: things of one owner with the same kind count once.
     owner_group : ndarray of int64
-        Number of the owner's group, ascending.
-    group : ndarray of int64
-        The group by ``per``.
+        Number of the owner's group by ``per``, ascending.
     """
 
     candidate: np.ndarray
@@ -36,19 +34,15 @@ class Things:
     day: np.ndarray
     kind: np.ndarray
     owner_group: np.ndarray
-    group: np.ndarray
 
     @staticmethod
     def of(
         candidate: np.ndarray, owner: np.ndarray, day: np.ndarray, kind: np.ndarray, group: np.ndarray
     ) -> Things:
         """Sort the things, and number the owners' groups."""
-        pairs, owner_group = np.unique(np.stack([owner, group]), axis=1, return_inverse=True)
+        _, owner_group = np.unique(np.stack([owner, group]), axis=1, return_inverse=True)
         order = np.lexsort((candidate, day, owner_group))
-        return Things(*(v[order] for v in (candidate, owner, day, kind, owner_group, group)))
-
-    def __len__(self) -> int:
-        return len(self.candidate)
+        return Things(*(v[order] for v in (candidate, owner, day, kind, owner_group)))
 
     def begin_on_things(self, days: int) -> Windows:
         """List the windows of ``days`` days that can be overfull; 0 is one window over everything.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import itertools
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -369,25 +368,28 @@ def test_a_price_of_the_wrong_sign_counts_as_none() -> None:
     given_inputs = inputs.Inputs(read, {}, inputs.build_world(read, {}, None, None), [], [])
     candidates = build(given_inputs, None)
     limit = limits.read(given_inputs, candidates, {"name": "seats", "max": 1})
-    (rank,) = objective.ranks("value")
+    (rank,) = objective.read_ranks("value")
     rank.contribution = candidates.own["value"]
     found = prices.priced(rank, [], [limit], [(limit, limit.blocks[0], np.array([-4.0]))], faults)
     assert list(found.worth) == [5.0, 3.0] and found.constant == 0.0
     assert "rule 'seats': the price -4 needs a minimum" in str(next(iter(faults)))
 
 
-def test_the_search_of_a_hard_part_ends(tmp_path: Path) -> None:
+def test_the_search_of_a_hard_part_ends() -> None:
     """Thirty contacts in windows that all overlap: cut off, the relaxation stands in and is no less."""
     size = 30
     rng = np.random.default_rng(3)
     worth = np.sort(rng.uniform(1, 2, size))[::-1].copy()
-    start, empty = np.arange(size + 1), np.empty(0, dtype=np.int64)
+    start, zeros, empty = np.arange(size + 1), np.zeros(size + 1, dtype=np.int64), np.empty(0, dtype=np.int64)
     window_start = np.append(0, np.cumsum(np.full(size, 3)))
     window = np.concatenate([rng.choice(12, 3, replace=False) for _ in range(size)])
     parts = Parts(
         np.array([0, size]), worth, start, np.arange(size), window_start, window,
-        np.full(12, 2), np.zeros(size + 1, dtype=np.int64), empty, Bins.none(size, 1),
-        Asks.none(size, size, 1),
+        np.full(12, 2), zeros, empty,
+        Bins(zeros[:2], empty, zeros[:1], empty, np.full(size, -1)),
+        Asks(
+            np.full(size, -1), zeros[:2], empty, empty, empty, zeros[:1], empty, empty, zeros, empty,
+        ),
     )  # fmt: skip
     one, none = np.array([0]), np.array([-1])
     exact, sure = best(parts, one, none, limit=10_000_000)

@@ -61,6 +61,13 @@ UNKNOWN: dict[str, Callable[[dict], object]] = {
     "requires in a strange order": lambda p: p.update(
         requires=[{"name": "f", "offer": {}, "needs": {}, "days": 3, "order": "after"}]
     ),
+    "a conflict in either order, perhaps": lambda p: p["conflicts"][0].update(either_order="perhaps"),
+    "all or nothing of no minimum": lambda p: p["limits"][1].update(all_or_nothing=True, min=None),
+    "a limit per number": lambda p: p["limits"][0].update(per=5),
+    "a contact rule per number": lambda p: p["contact"][0].update(per=[5]),
+    "a limit within a number": lambda p: p["limits"][0].update(where=5),
+    "a number of limits": lambda p: p.update(limits=5),
+    "a number of reasons": lambda p: p.update(eligibility=5),
     "an unknown section": lambda p: p.update(wishes=[]),
     "ranks within less than nothing": lambda p: p.update(
         objective=[{"maximise": "value", "within": -1}, {"minimise": "cost"}]

@@ -32,7 +32,7 @@ def make(root: Path, seed: int, everything: bool = False) -> Path:
         tables["candidates"] = _candidates(rng, tables["customers"]["customer_id"].tolist(), actions)
     else:
         tables["scores"] = _scores(rng, tables)
-    tables["capacity"] = _capacity(rng, days, tables)
+    tables["capacity"] = _capacity(rng, days)
     project: dict[str, Any] = {
         "version": 1,
         "name": f"world-{seed}",
@@ -159,7 +159,7 @@ def _scores(rng: np.random.Generator, tables: dict[str, pd.DataFrame]) -> pd.Dat
     return frame
 
 
-def _capacity(rng: np.random.Generator, days: int, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+def _capacity(rng: np.random.Generator, days: int) -> pd.DataFrame:
     frame = pd.MultiIndex.from_product(
         [["n", "s", "w"], [_date(day) for day in range(1, days + 1)]], names=["region", "date"]
     ).to_frame(index=False)

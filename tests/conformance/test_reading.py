@@ -70,7 +70,7 @@ def test_a_missing_bound_names_table_row_and_column(key: str) -> None:
     rule: dict[str, Any] = {"per": ["channel"], "max": 9} | {key: {"table": "t", "column": "n"}}
     candidates = offered("ann a-call-1 5", "ann a-email-1 5")
     said = faults(policy(limits=rule), candidates, t=table("channel n", "email 1", "call -"))
-    assert all(word in said for word in ("limits 1", "t", "row 2", "n"))
+    assert all(words in said for words in ("'limits 1'", "row 2 of the table 't'", "no n"))
 
 
 def test_a_missing_measure_is_an_error() -> None:
@@ -92,7 +92,7 @@ def test_nan_and_infinities_are_errors(number: float) -> None:
     if number == number:
         rule = {"per": ["channel"], "max": {"table": "t", "column": "n"}}
         bounds = pd.DataFrame({"channel": ["call"], "n": [number]})
-        assert "t" in faults(policy(limits=rule), ONE, t=bounds)
+        assert "table t, row 1, column n" in faults(policy(limits=rule), ONE, t=bounds)
 
 
 def test_all_faults_are_reported_at_once() -> None:

@@ -29,10 +29,10 @@ def assert_same(case: tiny.Case, gap: float = 0.0) -> tuple[Reference, Answer, A
     return check(case, gap)
 
 
-def check(case: tiny.Case, gap: float = 0.0) -> tuple[Reference, Answer, Any]:
+def check(case: tiny.Case, gap: float = 0.0, **options: Any) -> tuple[Reference, Answer, Any]:
     reference = case.reference()
     answer = reference.solve()
-    plan = optimum(case, gap=gap)
+    plan = optimum(case, gap=gap, **options)
     assert (plan is not None) == answer.feasible
     if plan is not None:
         chosen = rows_of(reference, plan)

@@ -360,7 +360,7 @@ def reduced(made: World, members: list[Any]) -> World:
         for rule in made.policy.get(section) or []:
             mine = [m for m in members if m.kind != "lock" and m.rule == rule["name"]]
             if section == "limits":
-                out.policy[section] += [_one(rule, m, i, made) for i, m in enumerate(_windows(mine))]
+                out.policy[section] += [_one(rule, m, i) for i, m in enumerate(_windows(mine))]
             elif section == "contact" and mine:
                 sides = {m.side for m in mine}
                 out.policy[section].append({k: v for k, v in rule.items() if k not in {"min", "max"} - sides})
@@ -377,7 +377,7 @@ def _windows(members: list[Any]) -> list[Any]:
     return list(seen.values())
 
 
-def _one(rule: dict[str, Any], member: Any, number: int, made: World) -> dict[str, Any]:
+def _one(rule: dict[str, Any], member: Any, number: int) -> dict[str, Any]:
     """Write one row of a limit as a limit of its own."""
     group = {k: v for k, v in member.group.items() if k != "from"}
     group = {k: {"eq": v} if k == "date" else v for k, v in group.items()}

@@ -7,6 +7,7 @@ import os
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -92,9 +93,7 @@ def shuffled(case: tiny.Case, seed: int) -> tiny.Case:
         name: frame.iloc[draw.permutation(len(frame))].reset_index(drop=True)[frame.columns[::-1]]
         for name, frame in case.tables.items()
     }
-    return tiny.Case(
-        dict(reversed(tables.items())), case.policy, case.horizon, case.multi_valued, case.vetoes, case.locks
-    )
+    return replace(case, tables=dict(reversed(tables.items())))
 
 
 def test_order_of_rows_and_columns_changes_nothing(tmp_path: Path) -> None:

@@ -113,8 +113,7 @@ def test_ranks_of_random_projects_are_those_of_brute_force(number: int) -> None:
     )
     case.policy["objective"] = [first | {"within": random.choice([0, 0.125, 0.25, 0.5])}, *later]
     note(str(case))
-    reference, answer, plan = check(case)
-    assert answer.feasible == (plan is not None)
+    reference, answer, _ = check(case)
     assert not answer.feasible or len(answer.best) == len(reference.ranks) == 3
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -35,7 +36,7 @@ def without(case: tiny.Case, kind: str, name: str) -> tiny.Case:
                 kind = "limit"
     if kind != "guarantee":
         policy[SECTION[kind]] = [rule for rule in policy[SECTION[kind]] if rule["name"] != name]
-    return tiny.Case(case.tables, policy, case.horizon, case.multi_valued, case.vetoes, case.locks)
+    return replace(case, policy=policy)
 
 
 @pytest.mark.parametrize("part", range(4))

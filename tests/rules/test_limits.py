@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from bank import FOUR_WEEKS, about, broken, contacts, decide, entry, refused, table, tables_of
+from bank import FOUR_WEEKS, about, broken, contacts, decide, entry, project, refused, table, tables_of
 
 import omniopt as oo
 
@@ -42,6 +42,19 @@ def test_a_measure_may_be_an_expression() -> None:
         "limits": [{"name": "modesty", "measure": "value - cost", "max": 6}],
     }
     assert decide(policy, tables_of(TWO)).objective == 6
+
+
+@about("limits.measure", "limits.rolling_days")
+@pytest.mark.parametrize("bound", [{"max": 4}, {"max": 6, "rolling_days": 7}])
+def test_a_column_of_text_is_no_measure_where_another_table_has_numbers(bound: dict[str, int]) -> None:
+    """The channels describe their effort in words, the offers count it: 2 each, also for the past contact."""
+    policy = {"objective": "value", "limits": [{"name": "effort", "measure": "effort", **bound}]}
+    channels = table("channel effort", "email little", "call much")
+    offers = table("offer_id effort", "loan 2", "card 2", "fund 2")
+    history = table("customer_id offer_id channel date outcome", "ann loan email 0 sent")
+    tables = tables_of(TWO, channels=channels, offers=offers, history=history)
+    plan = oo.optimize(project(policy, tables))  # the reference takes the first column of the name
+    assert contacts(plan) == ["ann loan-email-1", "cal loan-call-2"]
 
 
 @about("limits.min")
