@@ -8,12 +8,37 @@ of limits that may be missed at a price. Rows are the limits, the unit rows, and
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from scipy import sparse
 
 from omniopt.decisions.problem import Problem
-from omniopt.rules.unit_rows import ALWAYS, ANY, NO_CAP
+from omniopt.decisions.system import System
+from omniopt.rules.unit_rows import ALWAYS, ANY, NO_CAP, UnitRows
+
+
+class Stated(Protocol):
+    """What a model is written down from: a problem, or a part of a large one."""
+
+    @property
+    def system(self) -> System:
+        """What is optimised across units."""
+
+    @property
+    def units(self) -> UnitRows:
+        """The rows within units."""
+
+    @property
+    def members(self) -> sparse.csr_array:
+        """1 for the candidates whose choice opens a cell, shape (g, n)."""
+
+    @property
+    def locked(self) -> np.ndarray:
+        """Candidates that have to be chosen."""
+
+    def __len__(self) -> int:
+        """How many candidates there are."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +108,7 @@ class _Block:
         self.size += size
 
 
-def state_model(problem: Problem) -> Model:
+def state_model(problem: Stated) -> Model:
     """Write a problem down as one model."""
     n, system = len(problem), problem.system
     entry, shared_links, m = _occasions(problem)
@@ -96,7 +121,7 @@ def state_model(problem: Problem) -> Model:
     unit_row = _unit_rows(block, problem, entry)
     _linked(block, shared_links)
     _filled(block, problem, entry, shared_links, n)
-    members = problem.coupling.cells.member.tocoo()
+    members = problem.members.tocoo()
     cell_links = np.stack([members.col, n + m + members.row], axis=1).astype(np.int64)
     cell_links = cell_links[np.lexsort((cell_links[:, 0], cell_links[:, 1]))]
     begin = len(system) + block.size
@@ -117,7 +142,7 @@ def state_model(problem: Problem) -> Model:
     )  # fmt: skip
 
 
-def _occasions(problem: Problem) -> tuple[np.ndarray, np.ndarray, int]:
+def _occasions(problem: Stated) -> tuple[np.ndarray, np.ndarray, int]:
     """Give every class that several contacts share a column of its own.
 
     Returns
@@ -159,7 +184,7 @@ def _same_members(classes: np.ndarray, member: np.ndarray, n: int) -> np.ndarray
     return np.unique(total, return_inverse=True)[1][which]
 
 
-def _unit_rows(block: _Block, problem: Problem, entry: np.ndarray) -> np.ndarray:
+def _unit_rows(block: _Block, problem: Stated, entry: np.ndarray) -> np.ndarray:
     """Add the rows of the rules within units; return the place of each in ``problem.units``."""
     units = problem.units
     kinds = [np.flatnonzero(units.cap < NO_CAP)]
@@ -200,7 +225,7 @@ def _linked(block: _Block, links: np.ndarray) -> None:
     block.add(len(links), [(number, links[:, 0], 1.0), (number, links[:, 1], -1.0)], hi=0.0)
 
 
-def _filled(block: _Block, problem: Problem, entry: np.ndarray, links: np.ndarray, n: int) -> None:
+def _filled(block: _Block, problem: Stated, entry: np.ndarray, links: np.ndarray, n: int) -> None:
     """Add y ≤ Σ x for the occasions that help to reach a lower bound."""
     helping = np.unique(entry[1][problem.units.lo[entry[0]] > 0])
     helping = helping[helping >= n]

@@ -114,6 +114,11 @@ class Problem:
         """1 where the policy maximises, -1 where it minimises (``objective`` is then negated)."""
         return self.policy.objectives[self.rank].sign
 
+    @property
+    def members(self) -> sparse.csr_array:
+        """1 for the candidates whose choice opens a cell, shape (g, n)."""
+        return self.coupling.cells.member
+
     def value(self, chosen: np.ndarray) -> float:
         """Return what a choice is worth as maximised, after fixed costs and penalties.
 

@@ -11,6 +11,7 @@ import numpy as np
 from scipy import sparse
 
 from omniopt.decisions import kernels
+from omniopt.decisions.branching import FREE
 from omniopt.decisions.dual import all_margins, prove, rough_prices
 from omniopt.decisions.model import Model
 from omniopt.decisions.problem import Problem
@@ -20,7 +21,6 @@ SIFT_FROM = 5_000  # candidates from which the LP is sifted
 SIFTED = 1e-7  # relative distance of bound and LP at which a sifting ends
 DUAL, PRIMAL = 1, 4  # HiGHS's numbers for the simplex that it begins with
 IMPOSSIBLE = "not even fractions of contacts keep all the rules"
-FREE = -1  # of a cell that may be opened or not
 DUAL_TOLERANCE = 1e-7  # HiGHS's own: below it, a reduced cost is nothing
 CLOSEST = 5  # candidates per unit that the first LP of a sifting holds besides the best set
 
@@ -74,7 +74,7 @@ class Relaxer:
         if model.n > SIFT_FROM:
             active[: model.n] = _promising(problem, index, rough_prices(problem, index))
         self.active = active
-        self.program = _LinearProgram(model, np.flatnonzero(active[: model.n]))
+        self.program = LinearProgram(model, np.flatnonzero(active[: model.n]))
 
     def solve(self, time_limit: float | None = None, cells: np.ndarray | None = None) -> Relaxation:
         """Solve the LP.
@@ -123,7 +123,7 @@ class Relaxer:
     def _admit_all(self, cells: np.ndarray, deadline: float) -> None:
         """Put all candidates into the LP, and ask without an objective first whether it can be met."""
         self.active[:] = True
-        self.program = _LinearProgram(self.model, np.arange(self.model.n), priced=False)
+        self.program = LinearProgram(self.model, np.arange(self.model.n), priced=False)
         self.program.hold(cells)
         possible = self.program.solve(deadline - time.monotonic()) is not None
         self.program.price()
@@ -140,7 +140,7 @@ class Relaxer:
         return bound - found.value <= SIFTED * max(1.0, abs(bound))
 
 
-class _LinearProgram:
+class LinearProgram:
     """The LP over some of the candidates, kept in HiGHS so that more can join it cheaply.
 
     Links between a candidate and a cell come with the candidate.

@@ -18,7 +18,7 @@ from functools import partial
 import numpy as np
 
 from omniopt.decisions import exact, kernels
-from omniopt.decisions.cells import PriceRelaxer, branch, undecided_cells
+from omniopt.decisions.cells import PriceRelaxer, branch_on, root_of
 from omniopt.decisions.dual import Dual, all_margins, lowered, prove, rough_prices
 from omniopt.decisions.infeasible import diagnosed, quick_test
 from omniopt.decisions.model import Model, state_model
@@ -98,7 +98,8 @@ def _without_relaxation(state: Search, model: Model, index: kernels.UnitIndex) -
         found = relaxer.solve(state.left())
         state.dual = dual = prove(problem, index, found.prices)
         state.tighten(dual.bound)
-        branch(state, model, relaxer, found, dual, partial(close, most=MOST_UNDECIDED))
+        root = root_of(model, found, dual.bound)
+        branch_on(state, model, relaxer, root, partial(close, most=MOST_UNDECIDED))
         return
     step = max(1, (len(index.unit_start) - 1) // SAMPLED)
     prices = lowered(problem, index, rough_prices(problem, index), step, PASSES)
@@ -136,8 +137,9 @@ def _finish(state: Search, model: Model, index: kernels.UnitIndex) -> Search:
             dual, relaxation = refined, relaxation.rounded_to(refined.chosen)
             state.tighten(dual.bound)
     state.report("prices")
-    if model.g and len(problem) > WHOLE and undecided_cells(model, relaxation).any():
-        branch(state, model, relaxer, relaxation, dual, close)
+    root = root_of(model, relaxation, dual.bound)
+    if len(problem) > WHOLE and root.undecided.any():
+        branch_on(state, model, relaxer, root, close)
     else:
         close(state, model, relaxation, dual, all_margins(problem, index, dual))
     return _told(state)
@@ -206,7 +208,9 @@ def _step(
         free[rank[:undecided]] = True
         base = np.round(relaxation.values[:n])
     base[state.problem.locked] = 1.0
-    outcome = _restricted(state, model, free, base)
+    # half of the gap that the whole plan may have, most of which is settled and exact
+    distance = state.gap / 2 * max(1.0, abs(state.bound))
+    outcome = restricted(model, free, base, distance, state.left())
     if outcome.values is not None:
         state.offer(_complete(free, base, outcome.values))
     if proven or free.all():
@@ -226,8 +230,26 @@ def _complete(free: np.ndarray, base: np.ndarray, values: np.ndarray) -> np.ndar
     return chosen
 
 
-def _restricted(state: Search, model: Model, free: np.ndarray, base: np.ndarray) -> exact.Outcome:
-    """Hand the free candidates and what the fixed ones leave of every row to the exact solver."""
+def restricted(
+    model: Model, free: np.ndarray, base: np.ndarray, distance: float, seconds: float | None
+) -> exact.Outcome:
+    """Hand the free candidates and what the fixed ones leave of every row to the exact solver.
+
+    Parameters
+    ----------
+    model : Model
+    free : ndarray of bool, shape (n,)
+    base : ndarray of float64, shape (n,)
+        What the other candidates are fixed at.
+    distance : float
+        Of bound and objective, at which to stop; a small program is solved to the end.
+    seconds : float or None
+
+    Returns
+    -------
+    Outcome
+        ``values`` of the free candidates; the bound is that of the whole objective.
+    """
     n = model.n
     fixed = np.where(free, 0.0, base)
     lower = model.lower.copy()
@@ -246,11 +268,10 @@ def _restricted(state: Search, model: Model, free: np.ndarray, base: np.ndarray)
     if broken[: model.cell_links.start].any():
         return exact.Outcome("infeasible", None, -math.inf)
     constant = float(model.objective @ settled)
-    # half of the gap that the whole plan may have, most of which is settled and exact
-    wanted = 0.0 if len(columns) <= WHOLE else state.gap / 2 * max(1.0, abs(state.bound))
+    wanted = 0.0 if len(columns) <= WHOLE else distance
     outcome = exact.solve(
         model.objective[columns], matrix[matters], (model.lo - rest)[matters], (model.hi - rest)[matters],
-        lower[columns], model.upper[columns], model.integer[columns], 0.0, state.left(), wanted,
+        lower[columns], model.upper[columns], model.integer[columns], 0.0, seconds, wanted,
     )  # fmt: skip
     values = None if outcome.values is None else outcome.values[: int(free.sum())]
     return exact.Outcome(outcome.status, values, outcome.bound + constant)
