@@ -1,0 +1,62 @@
+"""Minimums asked for each value that a customer has a contact for: they depend on what candidates there are.
+
+In all windows of a value something is asked of whoever has any candidate with that value, be it in
+a window without one. So units that have candidates of different values are not alike to such a rule.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from omniopt.decisions.large.bins import bin_candidates
+from omniopt.decisions.large.pasts import Present, Rule, sequences
+from omniopt.decisions.large.shape import Bins
+from omniopt.rules.policy import Contact, Policy
+from omniopt.rules.where import Scopes
+
+
+def sees_living(rule: Rule) -> bool:
+    """Whether what a rule asks depends on the candidates that there are."""
+    if not isinstance(rule, Contact) or rule.min is None or not rule.per:
+        return False
+    return rule.days is not None or rule.every is not None
+
+
+def asks_living(policy: Policy) -> bool:
+    """Whether what any rule asks depends on the candidates that there are."""
+    return any(sees_living(rule) for rule in policy.contact)
+
+
+def present_of(rule: Contact, bins: Bins, scopes: Scopes, customer: np.ndarray, bin: np.ndarray) -> Present:
+    """Find out which values customers have candidates with.
+
+    Parameters
+    ----------
+    rule : Contact
+    bins : Bins
+    scopes : Scopes
+        In which groups are customers.
+    customer, bin : ndarray, shape (n,)
+        Of every living candidate.
+
+    Returns
+    -------
+    Present
+        Bins of the same class have the same values.
+    """
+    at = np.flatnonzero(bins.occurs)
+    candidates = bin_candidates(bins, at, scopes.catalogue)
+    rows = candidates.rows(1).followed_by(candidates.rows(2))
+    inside = np.flatnonzero(scopes.match(rule.where, rows, rule.name) & (rows.codes["channel"] >= 0))
+    index, levels, codes = scopes.groups(rule.per, rows.take(inside), rule.name, empty_is_none=True)
+    value = np.zeros(len(index), np.int64)
+    for values, code in zip(levels, codes, strict=True):
+        value = value * max(len(values), 1) + code
+    pairs = np.unique(np.stack([inside[index] % max(len(at), 1), value]), axis=1)
+    start = np.searchsorted(pairs[0], np.arange(len(at) + 1))
+    kind = np.full(len(bins), -1, np.int64)
+    state, count = sequences(np.zeros(len(at), np.int64), 1, start, pairs[1])
+    kind[at] = np.where(np.diff(start) > 0, state, -1)
+    held = kind[bin]
+    pair = np.unique((customer.astype(np.int64) * count + held)[held >= 0])
+    return Present(kind, *np.divmod(pair, count))

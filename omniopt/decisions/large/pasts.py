@@ -1,0 +1,265 @@
+"""Units to which a rule applies alike: of the same groups, with pasts that the rule cannot tell apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from omniopt.actions.candidates import Candidates
+from omniopt.actions.catalogue import Rows
+from omniopt.decisions.large.bins import first_of, group_scopes, renumbered, stand_in_scopes
+from omniopt.decisions.large.shape import Bins
+from omniopt.rules.policy import Conflict, Contact, Requires
+from omniopt.rules.units import Units
+from omniopt.rules.where import Scopes, expand
+
+Rule = Contact | Conflict | Requires
+LONGEST = {"week": 7, "month": 31}  # days of a calendar period
+
+
+@dataclass(frozen=True)
+class Members:
+    """The customers of every unit: those of unit i are ``customer[start[i]:start[i + 1]]``.
+
+    Members come by group, so that households of the same kinds of people are alike; ``number`` is the
+    place of every customer within the unit.
+    """
+
+    start: np.ndarray
+    customer: np.ndarray
+    number: np.ndarray
+
+    @staticmethod
+    def of(grouping: Units, group_of: np.ndarray) -> Members:
+        """List the members of all units."""
+        if grouping.word == "customer":
+            alone = np.arange(len(group_of) + 1)
+            return Members(alone, alone[:-1], np.zeros(len(group_of), np.int32))
+        order = np.lexsort((group_of, grouping.of))
+        start = np.searchsorted(grouping.of[order], np.arange(len(grouping.names) + 1))
+        number = np.zeros(len(order), np.int32)
+        number[order] = np.arange(len(order)) - start[grouping.of[order]]
+        return Members(start, order, number)
+
+
+@dataclass(frozen=True)
+class Alike:
+    """Units that a rule treats alike.
+
+    Attributes
+    ----------
+    state : ndarray of int32, shape (units,)
+        Units of the same state are alike.
+    unit : ndarray of int64, shape (states,)
+        One unit of each state, which stands for it.
+    past : Rows
+        The past contacts that the rule can see, by customer.
+    """
+
+    state: np.ndarray
+    unit: np.ndarray
+    past: Rows
+
+
+@dataclass(frozen=True)
+class Present:
+    """Which classes of bins customers have living candidates in, for rules that ask nobody else.
+
+    Attributes
+    ----------
+    kind : ndarray of int64, shape (b,)
+        Class of every bin, or -1 for bins that the rule does not speak of.
+    customer, held : ndarray of int64, shape (m,)
+        Customer and class, sorted, each pair once.
+    """
+
+    kind: np.ndarray
+    customer: np.ndarray
+    held: np.ndarray
+
+    def of(self, customers: np.ndarray, group: np.ndarray, kinds: int) -> np.ndarray:
+        """Mark the kinds that the rule may ask each customer about, bool of shape (customers, kinds)."""
+        begin = np.searchsorted(self.customer, customers)
+        count = np.searchsorted(self.customer, customers, side="right") - begin
+        has = np.zeros((len(customers), int(self.kind.max(initial=0)) + 1), bool)
+        has[np.repeat(np.arange(len(customers)), count), self.held[expand(begin, count)]] = True
+        kind = self.kind.reshape(-1, kinds)[group]
+        return (kind < 0) | np.take_along_axis(has, np.maximum(kind, 0), axis=1)
+
+
+@dataclass(frozen=True)
+class StandIns:
+    """Candidates of some units, one for each kind that their groups have.
+
+    Attributes
+    ----------
+    candidates : Candidates
+    key : ndarray of int64, shape (n,)
+        Key of each candidate in the unit's template.
+    scopes : Scopes
+    units : Units
+        Numbered from 0.
+    could : ndarray of int64, shape (units,)
+        How many kinds of contacts there can be for each unit.
+    """
+
+    candidates: Candidates
+    key: np.ndarray
+    scopes: Scopes
+    units: Units
+    could: np.ndarray
+
+
+class Pasts:
+    """Finds out which units a rule treats alike."""
+
+    def __init__(self, bins: Bins, scopes: Scopes, members: Members) -> None:
+        self.bins, self.whole, self.members = bins, scopes, members
+        self.history = scopes.catalogue.history
+        self.scopes = group_scopes(bins, scopes)
+        self.plain = self._of_members(bins.group_of, len(bins.customer))
+
+    def alike(self, rule: Rule, present: Present | None = None) -> Alike:
+        """Return the units that a rule treats alike."""
+        seen, label = self._seen(rule)
+        if not len(seen) and present is None:
+            return Alike(*self.plain, self.history.take(seen))
+        state, count = self.bins.group_of, len(self.bins.customer)
+        for customer, mark in [(self.history.codes["customer"][seen], label)] + (
+            [] if present is None else [(present.customer, present.held)]
+        ):
+            state, count = _told_apart(state, count, customer, mark)
+        return Alike(*self._of_members(state, count), self.history.take(seen))
+
+    def at_once(self, candidates: int) -> int:
+        """How many units have about so many candidates, at least one."""
+        most = self.bins.occurs.reshape(-1, self.bins.kinds).sum(axis=1).max(initial=1)
+        return max(1, candidates // int(max(most * np.diff(self.members.start).max(initial=1), 1)))
+
+    def stand_ins(self, alike: Alike, states: slice, grouping: Units, present: Present | None) -> StandIns:
+        """Return the candidates of those who stand for some states."""
+        bins, members, unit = self.bins, self.members, alike.unit[states]
+        size = members.start[unit + 1] - members.start[unit]
+        customers = members.customer[expand(members.start[unit], size)]
+        code = alike.past.codes["customer"]
+        begin = np.searchsorted(code, customers)
+        count = np.searchsorted(code, customers, side="right") - begin
+        past = alike.past.take(expand(begin, count))
+        past.codes["customer"] = np.repeat(np.arange(len(customers)), count)
+        scopes = stand_in_scopes(self.whole, customers, past, pd.DataFrame())
+        group = bins.group_of[customers]
+        there = bins.occurs.reshape(-1, bins.kinds)[group]
+        of = np.repeat(np.arange(len(unit)), size)
+        could = np.bincount(of, there.sum(axis=1), minlength=len(unit)).astype(np.int64)
+        if present is not None:
+            there = there & present.of(customers, group, bins.kinds)
+        customer, kind = np.nonzero(there)
+        none = np.zeros(len(kind), np.int16)
+        candidates = Candidates(
+            scopes.catalogue, customer, bins.action[kind], none, [""], np.ones(len(kind)), bins.fallback[kind]
+        )
+        units = Units(of, np.asarray(grouping.names)[unit], grouping.word)
+        key = members.number[customers][customer] * bins.kinds + kind
+        return StandIns(candidates, key, scopes, units, could)
+
+    def _of_members(self, state: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """State of every unit from those of its members, and a unit of each state."""
+        members = self.members
+        units = len(members.start) - 1
+        if units == len(members.customer) and (members.customer == np.arange(units)).all():
+            return state, first_of(state, count)
+        whole, number = sequences(np.zeros(units, np.int64), 1, members.start, state[members.customer])
+        whole, number = renumbered(whole, number)
+        return whole, first_of(whole, number)
+
+    def _seen(self, rule: Rule) -> tuple[np.ndarray, np.ndarray]:
+        """Past contacts that a rule can see, and labels: those with the same one are the same to it."""
+        catalogue = self.scopes.catalogue
+        history = catalogue.history
+        none = np.zeros(0, np.int64)
+        if not len(history) or not catalogue.has_dates or not len(catalogue.actions):
+            return none, none
+        marks: list[np.ndarray] = []
+        if isinstance(rule, Contact):
+            if (rule.days is None and rule.every is None) or not rule.history:
+                return none, none
+            reach = rule.days or LONGEST[str(rule.every)]
+            mask = self.scopes.match(rule.where, history, rule.name)
+            marks = self._counted(rule)
+        elif isinstance(rule, Conflict):
+            reach = rule.days
+            mask = self.scopes.match(rule.first, history, rule.name)
+            if rule.either_order:
+                marks = [mask, self.scopes.match(rule.then, history, rule.name)]
+                mask = marks[0] | marks[1]
+        else:
+            reach = rule.days + 1
+            mask = self.scopes.match(rule.needs, history, rule.name)
+        first, last = catalogue.span
+        day = catalogue.actions.day
+        mask &= (history.day > min(first, int(day.min())) - reach) & (history.codes["customer"] >= 0)
+        mask &= history.day < max(last, int(day.max())) + reach
+        seen = np.flatnonzero(mask)
+        label, _ = pd.factorize(history.day[seen])
+        for mark in marks:
+            label = pd.factorize(label * (int(mark.max(initial=0)) + 2) + mark[seen] + 1)[0]
+        return seen, label
+
+    def _counted(self, rule: Contact) -> list[np.ndarray]:
+        """What tells past contacts of one day apart in a contact rule: groups, and what is counted."""
+        history = self.scopes.catalogue.history
+        names = [*rule.per, "channel" if rule.count == "occasions" else rule.count]
+        marks = []
+        for name in names:
+            attribute = None if name == "offers" else self.scopes.attribute(name, rule.name)
+            if attribute is None or attribute.values is None or attribute.entity == "customer":
+                continue
+            value, _ = pd.factorize(attribute.values, use_na_sentinel=False)
+            code = history.codes[attribute.entity]
+            marks.append(np.where(code >= 0, value[code], -1))
+        return marks
+
+
+def _told_apart(
+    state: np.ndarray, count: int, customer: np.ndarray, mark: np.ndarray
+) -> tuple[np.ndarray, int]:
+    """Split states by the marks that their customers have, in any order."""
+    order = np.lexsort((mark, customer))
+    customer, mark = customer[order], mark[order]
+    begin = np.flatnonzero(np.diff(customer, prepend=-1))
+    who = customer[begin]
+    own, count = sequences(state[who], count, np.append(begin, len(customer)), mark)
+    found = state.astype(np.int64)
+    found[who] = own
+    return renumbered(found, count)
+
+
+def sequences(state: np.ndarray, count: int, start: np.ndarray, mark: np.ndarray) -> tuple[np.ndarray, int]:
+    """Number the distinct (state, sequence of marks); those without marks keep their numbers.
+
+    Parameters
+    ----------
+    state : ndarray of int64, shape (m,)
+        Below ``count``.
+    start : ndarray of int64, shape (m + 1,)
+        Marks of the i-th are ``mark[start[i]:start[i + 1]]``.
+
+    Returns
+    -------
+    ndarray of int64, shape (m,)
+        Not all numbers need to occur.
+    int
+        Above all of them.
+    """
+    state = state.astype(np.int64)
+    size, marks = np.diff(start), int(mark.max(initial=0)) + 1
+    active, nth = np.flatnonzero(size > 0), 0
+    while len(active):
+        place, distinct = pd.factorize(state[active] * marks + mark[start[active] + nth])
+        state[active] = count + place
+        count += len(distinct)
+        nth += 1
+        active = active[size[active] > nth]
+    return state, count
