@@ -55,7 +55,7 @@ format: $(STAMP) ## put the code into the house's style
 
 lock: $(STAMP) ## make requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --extra dev --extra examples \
-	  --no-emit-index-url --no-header --generate-hashes --upgrade --system-certs --output-file requirements.lock
+	  --extra cluster --no-emit-index-url --no-header --generate-hashes --upgrade --system-certs --output-file requirements.lock
 
 wheel: $(STAMP) ## dist/omniopt-*.whl
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .

@@ -153,7 +153,7 @@ def test_notebooks_are_kept_without_outputs(tracked: list[Path]) -> None:
 def test_every_dependency_is_locked(checkout: Path) -> None:
     project = tomllib.loads((checkout / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    wanted = [*project["dependencies"], *extras["dev"], *extras["examples"]]
+    wanted = [*project["dependencies"], *extras["dev"], *extras["examples"], *extras["cluster"]]
     lock = (checkout / "requirements.lock").read_text(encoding="utf-8")
     locked = {name.lower().replace("_", "-") for name in re.findall(r"^([\w.-]+)==", lock, re.MULTILINE)}
     names = {re.split(r"[\[<>=;]", line)[0].strip().lower() for line in wanted}
