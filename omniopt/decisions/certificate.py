@@ -7,17 +7,22 @@ import math
 import platform
 import resource
 import sys
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from omniopt.decisions.problem import DAYS, Problem
+from omniopt.actions.catalogue import Catalogue
+from omniopt.decisions.problem import DAYS, ROUNDING, Problem
 from omniopt.errors import Faults
 from omniopt.rules.contact import ContactRows, matches
 from omniopt.rules.limits import Coupling
-from omniopt.rules.policy import Requires
+from omniopt.rules.policy import Contact, Policy, Requires
 from omniopt.rules.statements import states
 from omniopt.rules.where import Scopes
+
+if TYPE_CHECKING:
+    from omniopt.decisions.large.shape import Large
 
 STATUSES = ("optimal", "within_gap", "stopped_early")
 OPTIMAL = 1e-9
@@ -42,26 +47,125 @@ def worst_of(statuses: list[str]) -> str:
     return max(statuses, key=STATUSES.index)
 
 
+@dataclass(frozen=True)
+class Claim:
+    """What a solve says of one of the policy's objectives, as maximised.
+
+    Attributes
+    ----------
+    value : float
+        Of the plan that is taken in the end.
+    best, bound : float
+        Of the plans that keep the earlier objectives.
+    from_prices : float
+        The bound that prices prove by themselves.
+    prices : ndarray of float64, shape (k + q,)
+        Of the limits, then of the earlier objectives.
+    """
+
+    value: float
+    best: float
+    bound: float
+    from_prices: float
+    prices: np.ndarray
+
+
+def claims_of(
+    problem: Problem | Large, claims: list[Claim], used: np.ndarray, target: float, **own: Any
+) -> dict[str, Any]:
+    """Write down what a plan claims.
+
+    Parameters
+    ----------
+    problem : Problem or Large
+        Of the first objective.
+    claims : list of Claim
+        One for each objective.
+    used : ndarray, shape (n,)
+        The choice; of a large problem its sums by bin and term.
+    target : float
+        Relative gap that was asked for.
+    **own
+        What else the certificate says, and what it says otherwise.
+    """
+    first, sign, policy, project = claims[0], problem.sign, problem.policy, problem.project
+    bound = max(first.bound, first.value)
+    gap = gap_of(first.value, bound)
+    limits = len(problem.coupling)
+    ranks = [_rank_entry(policy, rank, limits, claim, target) for rank, claim in enumerate(claims)]
+    # what the first objective may lose to the later ones, and to the rounding of what it has to keep
+    given_away = policy.objectives[0].within + 2 * ROUNDING if len(claims) > 1 else 0.0
+    status = worst_of([str(r["status"]) for r in ranks])
+    fixed, penalties = paid(problem, used)
+    horizon = project.spec.horizon
+    certificate = {
+        "name": project.spec.name,
+        "status": "within_gap" if status == "optimal" and gap > OPTIMAL else status,
+        "objective": sign * first.value + 0.0,
+        "bound": sign * bound + 0.0,
+        "gap": gap,
+        "gap_target": target + given_away,
+        "bound_from_prices": sign * first.from_prices + 0.0,
+        "objective_expr": policy.objective,
+        "sense": policy.sense,
+        "fixed_cost": fixed,
+        "penalties": penalties,
+        "coupling_rows": len(problem.coupling),
+        "horizon": None if horizon is None else {"start": horizon.start.isoformat(), "days": horizon.days},
+        "peak_memory_mb": peak_memory_mb(),
+        "seed": project.spec.seed,
+        "inputs": problem.tables.inputs,
+        "versions": versions(),
+        "project": None,
+        "changes": project.changes,
+    } | own
+    return certificate | ({"ranks": ranks} if len(ranks) > 1 else {})
+
+
+def _rank_entry(policy: Policy, rank: int, limits: int, claim: Claim, target: float) -> dict[str, Any]:
+    """Say of one of several objectives what was best for it, and its bound."""
+    objective = policy.objectives[rank]
+    bound = max(claim.bound, claim.best)
+    gap = gap_of(claim.best, bound)
+    return {
+        "objective_expr": objective.expression,
+        "sense": objective.sense,
+        "within": objective.within,
+        "objective": objective.sign * claim.value + 0.0,
+        "best": objective.sign * claim.best + 0.0,
+        "bound": objective.sign * bound + 0.0,
+        "gap": gap,
+        "status": status_of(gap, target),
+        "bound_from_prices": objective.sign * claim.from_prices + 0.0,
+        "prices": claim.prices[:limits].tolist(),
+        "rank_prices": claim.prices[limits:].tolist(),
+    }
+
+
 def rule_entries(problem: Problem, chosen: np.ndarray, prices: np.ndarray) -> list[dict[str, Any]]:
     """Return what every rule allows, what the plan uses of it, and its price."""
-    entries = _limit_entries(problem, chosen, prices)
-    entries += _contact_entries(problem, chosen)
+    entries = limit_entries(problem, chosen, prices)
+    plan = ContactRows(
+        problem.candidates.take(np.flatnonzero(chosen)), Scopes(problem.catalogue, Faults()), problem.grouping
+    )
+    entries += [contact_entry(rule, plan) for rule in problem.policy.contact]
     entries += _pair_entries(problem, chosen)
     for name, matched in problem.eligibility.items():
         dropped = int((problem.everything.reason == problem.everything.reasons.index(name)).sum())
-        entries.append(_entry(name, "eligibility", used=0.0, dropped=dropped, matched=matched))
+        entries.append(entry_of(name, "eligibility", used=0.0, dropped=dropped, matched=matched))
     return entries
 
 
-def paid(problem: Problem, chosen: np.ndarray) -> tuple[float, float]:
+def paid(problem: Problem | Large, used: np.ndarray) -> tuple[float, float]:
     """Return what a choice pays for opening cells, and for missing limits."""
     system = problem.system
-    extras = system.extras(problem.coupling, chosen)
+    extras = system.extras(problem.coupling, used)
     penalties = problem.coupling.penalty[system.slack_row] * extras[system.g :]
     return math.fsum(problem.coupling.cells.cost * extras[: system.g]), math.fsum(penalties)
 
 
-def _entry(name: str, kind: str, **values: Any) -> dict[str, Any]:
+def entry_of(name: str, kind: str, **values: Any) -> dict[str, Any]:
+    """Return what the certificate says of a rule, or of one group of it."""
     blank: dict[str, Any] = {
         "name": name, "kind": kind, "group": {}, "min": None, "max": None, "used": None, "slack": None,
         "price": None, "missed_by": 0.0, "penalty_paid": 0.0,
@@ -70,18 +174,27 @@ def _entry(name: str, kind: str, **values: Any) -> dict[str, Any]:
 
 
 @states("watched limit")
-def _limit_entries(problem: Problem, chosen: np.ndarray, prices: np.ndarray) -> list[dict[str, Any]]:
-    """One entry for every row of every limit, in the policy's order; those only watched have no price."""
-    spent = paid(problem, chosen)[0]
+def limit_entries(problem: Problem | Large, used: np.ndarray, prices: np.ndarray) -> list[dict[str, Any]]:
+    """One entry for every row of every limit, in the policy's order; those only watched have no price.
+
+    Parameters
+    ----------
+    problem : Problem or Large
+    used : ndarray, shape (n,)
+        The choice; of a large problem its sums by bin and term.
+    prices : ndarray of float64, shape (k + q,)
+    """
+    spent = paid(problem, used)[0]
     found: dict[str, list[dict[str, Any]]] = {limit.name: [] for limit in problem.policy.limits}
     for coupling, own in ((problem.coupling, prices), (problem.watched, None)):
-        x = chosen.astype(np.float64)
-        opened = coupling.cells.opened(chosen)
+        x = used.astype(np.float64)
+        opened = coupling.cells.opened(x)
         top = coupling.numerator @ x + coupling.past + coupling.fixed * spent
         bottom = coupling.denominator @ x + coupling.past_over + coupling.fixed_over * spent
         for k, name in enumerate(coupling.rule):
             price = 0.0 if own is None else float(own[k])
-            entry = _limit_entry(problem, coupling, k, float(top[k]), float(bottom[k]), opened, price)
+            group = dated(problem.catalogue, coupling.group[k])
+            entry = _limit_entry(coupling, k, group, float(top[k]), float(bottom[k]), opened, price)
             if own is None:  # nothing is paid for what is only watched
                 entry |= {"report_only": True, "penalty_paid": 0.0}
                 entry |= {"fixed_cost": 0.0} if "fixed_cost" in entry else {}
@@ -90,8 +203,9 @@ def _limit_entries(problem: Problem, chosen: np.ndarray, prices: np.ndarray) -> 
 
 
 def _limit_entry(
-    problem: Problem, coupling: Coupling, k: int, top: float, bottom: float, opened: np.ndarray, price: float
-) -> dict[str, Any]:
+    coupling: Coupling, k: int, group: dict[str, Any], top: float, bottom: float, opened: np.ndarray,
+    price: float,
+) -> dict[str, Any]:  # fmt: skip
     """What one row allows and what is used of it, past contacts and fixed costs included."""
     past, ratio = float(coupling.history[k]), float(coupling.ratio[k])
     lo, hi = float(coupling.lo[k]) + past, float(coupling.hi[k]) + past
@@ -105,7 +219,7 @@ def _limit_entry(
         missed = 0.0
     penalty = float(coupling.penalty[k])
     values: dict[str, Any] = {
-        "group": _dated(problem, coupling.group[k]), "min": _finite(lo), "max": _finite(hi), "used": top,
+        "group": group, "min": _finite(lo), "max": _finite(hi), "used": top,
         "slack": _finite(min(weight - lo, hi - weight)), "price": price, "missed_by": missed,
         "penalty_paid": penalty * missed if math.isfinite(penalty) else 0.0,
     }  # fmt: skip
@@ -122,42 +236,47 @@ def _limit_entry(
     if cell >= 0:
         cost = float(coupling.cells.cost[cell])
         values |= {"opened": bool(opened[cell]), "fixed_cost": cost if opened[cell] else 0.0}
-    return _entry(coupling.rule[k], "limit", **values)
+    return entry_of(coupling.rule[k], "limit", **values)
 
 
-def _dated(problem: Problem, group: dict[str, Any]) -> dict[str, Any]:
-    known = problem.catalogue.start is not None
-    return {a: problem.catalogue.day_text(v) if a in DAYS and known else v for a, v in group.items()}
+def dated(catalogue: Catalogue, group: dict[str, Any]) -> dict[str, Any]:
+    """Write a limit's group with dates for days, where these are known."""
+    known = catalogue.start is not None
+    return {a: catalogue.day_text(v) if a in DAYS and known else v for a, v in group.items()}
 
 
 def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _contact_entries(problem: Problem, chosen: np.ndarray) -> list[dict[str, Any]]:
-    """Report the fullest window of each contact rule, history included, and the room that is left."""
-    chosen_only = problem.candidates.take(np.flatnonzero(chosen))
-    plan = ContactRows(chosen_only, Scopes(problem.catalogue, Faults()), problem.grouping)
-    entries = []
-    for rule in problem.policy.contact:
-        owner, count = plan.fullest(rule)
-        room: list[int] = []
-        at_cap = 0
-        if rule.max is not None:
-            left = plan.bound(rule, "max")[owner] - count
-            room += left.tolist() or [rule.max] * isinstance(rule.max, int)
-            at_cap = len(np.unique(owner[left <= 0]))
-        if rule.min is not None:
-            asked, number = plan.emptiest(rule)
-            least = plan.bound(rule, "min")[asked]
-            room += (number - least)[least > 0].tolist()  # a minimum of 0 asks for nothing
-        bounds = {
-            side: getattr(rule, side) if isinstance(getattr(rule, side), int) else None
-            for side in ("min", "max")
-        }
-        used, slack = float(count.max(initial=0)), int(min(room)) if room else None
-        entries.append(_entry(rule.name, "contact", **bounds, used=used, slack=slack, at_cap=at_cap))
-    return entries
+def contact_entry(rule: Contact, plan: ContactRows, times: np.ndarray | None = None) -> dict[str, Any]:
+    """Report the fullest window of a contact rule, history included, and the room that is left.
+
+    Parameters
+    ----------
+    rule : Contact
+    plan : ContactRows
+        Of the chosen contacts.
+    times : ndarray of int64, optional
+        For how many customers, or households, each one stands; one if not given.
+    """
+    owner, count = plan.fullest(rule)
+    room: list[int] = []
+    at_cap = 0
+    if rule.max is not None:
+        left = plan.bound(rule, "max")[owner] - count
+        room += left.tolist() or [rule.max] * isinstance(rule.max, int)
+        full = np.unique(owner[left <= 0])
+        at_cap = len(full) if times is None else int(times[full].sum())
+    if rule.min is not None:
+        asked, number = plan.emptiest(rule)
+        least = plan.bound(rule, "min")[asked]
+        room += (number - least)[least > 0].tolist()  # a minimum of 0 asks for nothing
+    bounds = {
+        side: getattr(rule, side) if isinstance(getattr(rule, side), int) else None for side in ("min", "max")
+    }
+    used, slack = float(count.max(initial=0)), int(min(room)) if room else None
+    return entry_of(rule.name, "contact", **bounds, used=used, slack=slack, at_cap=at_cap)
 
 
 def _pair_entries(problem: Problem, chosen: np.ndarray) -> list[dict[str, Any]]:
@@ -180,7 +299,7 @@ def _pair_entries(problem: Problem, chosen: np.ndarray) -> list[dict[str, Any]]:
         used = 0.0
         if isinstance(rule, Requires):
             used = float((matches(problem.candidates, scopes, rule.offer, rule.name) & chosen).sum())
-        entries.append(_entry(rule.name, kind, used=used, customers=len(np.unique(customer[mine]))))
+        entries.append(entry_of(rule.name, kind, used=used, customers=len(np.unique(customer[mine]))))
     return entries
 
 
