@@ -20,6 +20,9 @@ from omniopt.actions.permission import ALLOWED, NO_CONSENT, NO_TIME_ZONE, Permis
 from omniopt.errors import Faults
 from omniopt.tables import Tables
 
+# why a candidate is out, in the order in which it is asked
+NOT_VALID, NO_CONSENT_FOR = "offer not valid on that date", "no consent for"
+NO_ZONE, SILENT = "no time zone", "outside the send days"
 OWN_RATE_FROM = 5  # past contacts with a known outcome from which a customer's own delivery rate counts
 OWN_RATE_WEIGHT = 5.0  # weight of the channel's rate in the customer's own, in contacts
 
@@ -129,7 +132,7 @@ def build_candidates(
     open_to_fallback = np.zeros(len(customer), bool)
     open_to_fallback[known] = permission.reason(customer[known], fallback[known], day[known]) == ALLOWED
     fallback = np.where(open_to_fallback, fallback, -1)
-    rates = _Delivery(catalogue, tables)
+    rates = Delivery(catalogue, tables)
     result = Candidates(
         catalogue, customer, action, np.zeros(len(customer), np.int16), [""],
         rates.of(customer, channel), fallback, measures,
@@ -139,23 +142,28 @@ def build_candidates(
 
 
 def _apply_permission(c: Candidates, permission: Permission, channel: np.ndarray, day: np.ndarray) -> None:
-    offer = c.catalogue.entities["offer"]
-    offer_code = c.catalogue.actions.codes["offer"][c.action]
-    out = np.zeros(len(c), bool)
-    for column, wrong in (("valid_from", np.less), ("valid_to", np.greater)):
-        if column in offer:
-            bound = offer[column].astype("Float64").to_numpy(np.float64, na_value=np.nan)[offer_code]
-            out |= wrong(day, bound)  # a missing bound is NaN, which no comparison holds for
-    c.drop(out, "offer not valid on that date")
+    c.drop(invalid_actions(c.catalogue)[c.action], NOT_VALID)
     why = permission.reason(c.customer, channel, day)
     for code, name in enumerate(c.catalogue.ids("channel")):
         if permission.requires_consent[code]:
-            c.drop((why == NO_CONSENT) & (channel == code), f"no consent for {name}")
-    c.drop(why == NO_TIME_ZONE, "no time zone")
-    c.drop((why != ALLOWED) & (why != NO_CONSENT), "outside the send days")
+            c.drop((why == NO_CONSENT) & (channel == code), f"{NO_CONSENT_FOR} {name}")
+    c.drop(why == NO_TIME_ZONE, NO_ZONE)
+    c.drop((why != ALLOWED) & (why != NO_CONSENT), SILENT)
 
 
-class _Delivery:
+def invalid_actions(catalogue: Catalogue) -> np.ndarray:
+    """Mark the actions whose offer is not valid on their date."""
+    offer, actions = catalogue.entities["offer"], catalogue.actions
+    out = np.zeros(len(actions), bool)
+    for column, wrong in (("valid_from", np.less), ("valid_to", np.greater)):
+        if column in offer:
+            bound = offer[column].astype("Float64").to_numpy(np.float64, na_value=np.nan)
+            # a missing bound is NaN, which no comparison holds for
+            out |= wrong(actions.day, bound[actions.codes["offer"]])
+    return out
+
+
+class Delivery:
     """Delivery rate of a channel, the customer's own where history supports it."""
 
     def __init__(self, catalogue: Catalogue, tables: Tables) -> None:
@@ -180,6 +188,11 @@ class _Delivery:
         self.tried = np.bincount(key, minlength=size).astype(np.float64)
         self.reached = np.bincount(key, weights=reached, minlength=size)
 
+    @property
+    def personal(self) -> bool:
+        """Whether any customer has a rate of their own."""
+        return bool((self.tried >= OWN_RATE_FROM).any())
+
     def of(self, customer: np.ndarray, channel: np.ndarray) -> np.ndarray:
         """Return the rate for each (customer, channel)."""
         key = customer * self.channels + channel
@@ -201,32 +214,56 @@ def value_candidates(c: Candidates, scores: pd.DataFrame, tables: Tables, faults
     tables, faults
         As above; every missing score, value or cost is one fault that names it.
     """
-    catalogue = c.catalogue
-    rows = c.rows()
-    look_up = _Scores(catalogue, scores)
-    first = look_up.find(rows.codes["customer"], rows.codes["offer"], rows.codes["channel"])
-    _report_missing(c, first < 0, rows.codes["channel"], tables, faults)
-    d = c.delivery
-    response = d * look_up.p(first)
-    missed = 1.0 - d
-    reserve = np.flatnonzero(c.fallback >= 0)
-    f = c.fallback[reserve]
-    second = look_up.find(rows.codes["customer"][reserve], rows.codes["offer"][reserve], f)
-    absent = np.zeros(len(c), bool)
-    absent[reserve] = second < 0
-    _report_missing(c, absent, c.fallback, tables, faults)
-    d_f = _Delivery(catalogue, tables).of(rows.codes["customer"][reserve], f)
-    response[reserve] += missed[reserve] * d_f * look_up.p(second)
-    c.measures["response"] = response
-    own = look_up.value(first)
-    per_response: np.ndarray | None = own
-    unpriced = np.isnan(own)
-    if unpriced.any():
-        offers_own = _column(c, "offer", "value", np.where(unpriced, rows.codes["offer"], -1), tables, faults)
-        per_response = None if offers_own is None else np.where(unpriced, offers_own, own)
-    if per_response is not None:
-        c.measures["value"] = response * per_response
-    _cost(c, rows, response, missed, reserve, tables, faults)
+    Valuation(c.catalogue, scores, tables).value(c, faults)
+
+
+class Valuation:
+    """What it takes to value candidates, looked up once for however many lots of them.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+    scores : DataFrame
+        As for `value_candidates`.
+    tables : Tables
+    """
+
+    def __init__(self, catalogue: Catalogue, scores: pd.DataFrame, tables: Tables) -> None:
+        self.scores, self.delivery, self.tables = (
+            _Scores(catalogue, scores),
+            Delivery(catalogue, tables),
+            tables,
+        )
+
+    def value(self, c: Candidates, faults: Faults) -> None:
+        """Work out response, value and cost of living candidates, in place."""
+        look_up, tables = self.scores, self.tables
+        rows = c.rows()
+        first = look_up.find(rows.codes["customer"], rows.codes["offer"], rows.codes["channel"])
+        _report_missing(c, first < 0, rows.codes["channel"], tables, faults)
+        d = c.delivery
+        response = d * look_up.p(first)
+        missed = 1.0 - d
+        reserve = np.flatnonzero(c.fallback >= 0)
+        f = c.fallback[reserve]
+        second = look_up.find(rows.codes["customer"][reserve], rows.codes["offer"][reserve], f)
+        absent = np.zeros(len(c), bool)
+        absent[reserve] = second < 0
+        _report_missing(c, absent, c.fallback, tables, faults)
+        d_f = self.delivery.of(rows.codes["customer"][reserve], f)
+        response[reserve] += missed[reserve] * d_f * look_up.p(second)
+        c.measures["response"] = response
+        own = look_up.value(first)
+        per_response: np.ndarray | None = own
+        unpriced = np.isnan(own)
+        if unpriced.any():
+            offers_own = _column(
+                c, "offer", "value", np.where(unpriced, rows.codes["offer"], -1), tables, faults
+            )
+            per_response = None if offers_own is None else np.where(unpriced, offers_own, own)
+        if per_response is not None:
+            c.measures["value"] = response * per_response
+        _cost(c, rows, response, missed, reserve, tables, faults)
 
 
 def _cost(

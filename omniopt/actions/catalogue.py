@@ -148,8 +148,11 @@ def build_catalogue(project: Project, tables: Tables, faults: Faults) -> Catalog
     actions_table = tables.actions
     if actions_table is None:
         actions_table = _default_actions(project, tables, faults)
+    given = tables.candidates
+    if tables.coded is not None:
+        given = pd.DataFrame({"customer_id": pd.array(tables.coded.customer_ids, dtype="str")})
     entities = {
-        "customer": _entity("customer", tables.customers, [tables.candidates, tables.scores, tables.history]),
+        "customer": _entity("customer", tables.customers, [given, tables.scores, tables.history]),
         "offer": _entity("offer", tables.offers, [actions_table, tables.history]),
         "channel": _entity("channel", tables.channels, [actions_table, tables.history]),
         "action": _entity("action", actions_table, []),

@@ -209,7 +209,7 @@ def build_problem(project: Project, scores: pd.DataFrame | None = None) -> Probl
     candidates = everything.alive()
     model_scores = False
     if tables.candidates is None and not faults:
-        scores, model_scores = _scores(project, tables, scores)
+        scores, model_scores = find_scores(project, tables, scores)
         value_candidates(candidates, scores, tables, faults)
     elif tables.candidates is None:  # only faults are still to be found: the measures' names have to be known
         candidates.measures |= {name: np.zeros(len(candidates)) for name in ("value", "cost", "response")}
@@ -222,13 +222,13 @@ def build_problem(project: Project, scores: pd.DataFrame | None = None) -> Probl
     ranked = [_ranked(o, i, measures, coupling) for i, o in enumerate(policy.objectives)]
     units = build_unit_rows(candidates, policy, scopes, grouping)
     locked = _locks(project, candidates, everything, faults)
-    _unique_faults(faults).raise_if_any()
+    unique_faults(faults).raise_if_any()
     system = state_system(ranked[0].objective, ranked[0].cells, coupling)
     problem = Problem(
         project, tables, policy, candidates, everything, grouping, grouping.of[candidates.customer], 0,
         ranked, coupling, coupling.matrix, system, watched, units, locked, scores, model_scores, matched,
     )  # fmt: skip
-    problem.notes.extend(_notes(problem, scopes))
+    problem.notes.extend(idle_rules(policy, matched, [coupling, watched], candidates, scopes))
     return problem
 
 
@@ -297,7 +297,8 @@ def check(project: Project) -> dict[str, Any]:
     }
 
 
-def _scores(project: Project, tables: Tables, given: pd.DataFrame | None) -> tuple[pd.DataFrame, bool]:
+def find_scores(project: Project, tables: Tables, given: pd.DataFrame | None) -> tuple[pd.DataFrame, bool]:
+    """Return the scores to value candidates by, and whether they are the project's own model's."""
     if given is not None:
         return given, tables.scores is None
     from omniopt import knowledge
@@ -321,19 +322,35 @@ def _locks(project: Project, candidates: Candidates, everything: Candidates, fau
     return find_pairs(candidates, alive, "lock", faults)
 
 
-def _unique_faults(faults: Faults) -> Faults:
+def unique_faults(faults: Faults) -> Faults:
     """Drop repetitions: a wrong attribute is met once for each leg of a contact."""
     unique = Faults()
     unique.extend(dict.fromkeys(faults))
     return unique
 
 
-def _notes(problem: Problem, scopes: Scopes) -> list[str]:
-    """Say which rules match nothing."""
-    policy = problem.policy
-    notes = [f"rule '{name}' drops nothing" for name, count in problem.eligibility.items() if not count]
+def idle_rules(
+    policy: Policy,
+    eligibility: dict[str, int],
+    couplings: list[Coupling],
+    candidates: Candidates,
+    scopes: Scopes,
+) -> list[str]:
+    """Say which rules match nothing.
+
+    Parameters
+    ----------
+    policy : Policy
+    eligibility : dict of str to int
+        How many candidates each eligibility rule matched.
+    couplings : list of Coupling
+    candidates : Candidates
+        The living ones.
+    scopes : Scopes
+    """
+    notes = [f"rule '{name}' drops nothing" for name, count in eligibility.items() if not count]
     touched = {limit.name: np.zeros(2, np.int64) for limit in policy.limits}
-    for coupling in (problem.coupling, problem.watched):
+    for coupling in couplings:
         sizes = [np.diff(part.indptr) for part in (coupling.numerator, coupling.denominator)]
         for name, *size in zip(coupling.rule, *sizes, strict=True):
             touched[name] += size
@@ -344,7 +361,7 @@ def _notes(problem: Problem, scopes: Scopes) -> list[str]:
     ]
 
     def found(where: dict[str, Any], rule: str) -> bool:
-        return bool(matches(problem.candidates, scopes, where, rule).any())
+        return bool(matches(candidates, scopes, where, rule).any())
 
     for rule in policy.contact:
         if not found(rule.where, rule.name):

@@ -138,16 +138,16 @@ def find_pairs(candidates: Candidates, pairs: list[list[str]], what: str, faults
         "veto" or "lock", for the message.
     """
     catalogue = candidates.catalogue
-    customers = {c: i for i, c in enumerate(catalogue.ids("customer"))}
-    actions = {a: i for i, a in enumerate(catalogue.ids("action"))}
-    key = candidates.customer * max(len(actions), 1) + candidates.action
+    named = pd.DataFrame([pair[:2] for pair in pairs], columns=["customer", "action"]).astype("str")
+    codes = [catalogue.codes_of(entity, named[entity]) for entity in named]
+    actions = max(len(catalogue.actions), 1)
+    key = candidates.customer * actions + candidates.action
     order = np.argsort(key, kind="stable")
     found = []
-    for customer, action, *_ in pairs:
-        wanted = customers.get(str(customer), -1) * max(len(actions), 1) + actions.get(str(action), -1)
+    for (customer, action, *_), a, b in zip(pairs, *codes, strict=True):
+        wanted = a * actions + b
         at = int(np.searchsorted(key, wanted, sorter=order))
-        known = str(customer) in customers and str(action) in actions
-        if not known or at == len(key) or key[order[at]] != wanted:
+        if min(a, b) < 0 or at == len(key) or key[order[at]] != wanted:
             faults.add(f"the {what} of customer {customer}, action {action} names no candidate",
                        hint="Check both ids against the candidates.")  # fmt: skip
             continue

@@ -1,0 +1,222 @@
+"""From a project's files to what the decomposed solver works on; the counterpart of `build_problem`."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from omniopt.actions.candidates import Candidates, Delivery, Valuation
+from omniopt.actions.catalogue import Catalogue, build_catalogue
+from omniopt.actions.permission import build_permission
+from omniopt.decisions.large.bins import (
+    MISSED,
+    asks_missed,
+    bin_candidates,
+    eligible,
+    group_customers,
+    group_scopes,
+    list_kinds,
+    measures_asked,
+)
+from omniopt.decisions.large.columns import (
+    SHOWN,
+    Layout,
+    Living,
+    constants,
+    find_living,
+    lay_columns,
+    missed_share,
+    valued,
+)
+from omniopt.decisions.large.gate import Gate, Given
+from omniopt.decisions.large.living import asks_living
+from omniopt.decisions.large.rows import state_rows
+from omniopt.decisions.large.shape import Bins, Large
+from omniopt.decisions.large.templates import StatedTemplates, state_templates, unmet
+from omniopt.decisions.problem import find_scores, idle_rules, unique_faults
+from omniopt.errors import BadInput, Faults
+from omniopt.project import Project
+from omniopt.rules.eligibility import find_pairs
+from omniopt.rules.parse import parse_policy
+from omniopt.rules.policy import Policy
+from omniopt.rules.units import Units, build_units
+from omniopt.rules.where import Scopes, expand
+from omniopt.tables import Tables
+
+Pairs = tuple[np.ndarray, np.ndarray]
+
+
+def build_large(project: Project, scores: pd.DataFrame | None = None) -> tuple[Large, float]:
+    """Read a project and state its problem for the decomposed solver.
+
+    Parameters
+    ----------
+    project : Project
+    scores : DataFrame, optional
+        As for `build_problem`.
+
+    Returns
+    -------
+    large : Large
+        ``extra`` holds ``taken_out``, the candidates that were taken out where they are few enough to
+        list; ``template_of`` and ``member``, as `state_templates` returns them; and ``unmet``, units
+        without any candidate that a minimum asks contacts of, and the rules' places in the
+        templates' names.
+    read : float
+        Seconds that reading the tables took.
+
+    Raises
+    ------
+    BadInput
+        With every fault found in the tables, or else every fault found in policy and values.
+    """
+    faults = Faults()
+    file = project.policy_name
+    policy = parse_policy(project.effective_policy(), faults, file)
+    began = time.perf_counter()
+    try:
+        tables = project.read(coded=True)
+    except BadInput as error:  # the policy's own faults belong to the same list
+        raise BadInput([*error.faults, *faults]) from None
+    read = time.perf_counter() - began
+    catalogue = build_catalogue(project, tables, faults)
+    scopes = Scopes(catalogue, faults, file)
+    given = Given.of(catalogue, tables.coded)
+    living, bins, lock = _sift(project, policy, tables, scopes, given)
+    model_scores = False
+    if tables.coded is not None:
+        measures = {name: living.kept(values) for name, values in tables.coded.measures.items()}
+    elif faults:  # only faults are still to be found: the measures' names have to be known
+        measures = {name: np.zeros(len(living)) for name in SHOWN}
+    else:
+        scores, model_scores = find_scores(project, tables, scores)
+        measures = valued(living, bins, catalogue, Valuation(catalogue, scores, tables), faults)
+    known = sorted(measures)
+    bins, measures = _sort_measures(policy, tables, catalogue, living, bins, measures)
+    grouping = build_units(policy.contact, scopes)
+    stated = state_rows(policy, bins, tables, scopes, known)
+    templates = _templates(policy, bins, scopes, grouping, living, lock)
+    unique_faults(faults).raise_if_any()
+    layout = Layout.of(living, grouping)
+    laid = {name: layout.laid(values) for name, values in measures.items()}
+    columns = lay_columns(
+        layout, bins, [laid[name] for name in bins.terms],
+        {name: values for name, values in laid.items() if name not in bins.terms},
+        grouping, templates.member, templates.template_of,
+    )  # fmt: skip
+    stand_ins = group_scopes(bins, scopes)
+    occurring = bin_candidates(bins, np.flatnonzero(bins.occurs), stand_ins.catalogue)
+    empty = np.setdiff1d(np.unique(grouping.of), grouping.of[living.customer])
+    large = Large(
+        project, tables, policy, catalogue, bins, columns, stated.coupling, stated.watched, stated.system,
+        stated.ranked, templates.templates, grouping, _positions(layout, bins, lock),
+        dropped=living.dropped, eligibility=living.matched, candidates_given=len(given), scores=scores,
+        model_scores=model_scores,
+        notes=idle_rules(policy, living.matched, [stated.coupling, stated.watched], occurring, stand_ins),
+        extra={
+            "taken_out": living.out, "template_of": templates.template_of, "member": templates.member,
+            "unmet": unmet(templates.templates, templates.template_of, empty),
+        },
+    )  # fmt: skip
+    return large, read
+
+
+def _sift(
+    project: Project, policy: Policy, tables: Tables, scopes: Scopes, given: Given
+) -> tuple[Living, Bins, Pairs]:
+    """Take out what may not be; return the living, their bins, and customer and kind of each lock."""
+    catalogue, faults = scopes.catalogue, scopes.faults
+    permission = build_permission(catalogue, tables, faults)
+    group_of, customer = group_customers(policy, scopes)
+    action, fallback = list_kinds(catalogue)
+    none = np.zeros(len(customer) * len(action), bool)
+    bins = Bins(group_of, customer, action, fallback, none, [], {})
+    gate = Gate(catalogue, permission, policy, bins, eligible(policy, bins, scopes), scopes)
+    vetoed = _find(project, "vetoes", "veto", given, catalogue, faults)[0]
+    locked, pairs = _find(project, "locks", "lock", given, catalogue, faults)
+    living = find_living(given, gate, vetoed, locked)
+    for why, whose, what in zip(living.lock_reason, *pairs, strict=True):
+        if why:
+            names = [
+                catalogue.ids_at(e, np.array([c]))[0] for e, c in (("customer", whose), ("action", what))
+            ]
+            faults.add(f"the lock of customer {names[0]}, action {names[1]} cannot hold: {gate.reasons[why]}")
+    occurs = none.copy()
+    occurs[living.bin] = True
+    holds = living.lock_reason == 0
+    whose, what = (codes[holds] for codes in pairs)
+    kind = living.bin[_rows(living, bins, whose, what)] % bins.kinds
+    return living, replace(bins, occurs=occurs), (whose, kind.astype(np.int64))
+
+
+def _find(
+    project: Project, change: str, word: str, given: Given, catalogue: Catalogue, faults: Faults
+) -> tuple[np.ndarray, Pairs]:
+    """Find what people ruled out or insist on: positions among the given, and customer and action."""
+    pairs = project.changes.get(change, [])
+    none = np.zeros(0, np.int64)
+    if not pairs:
+        return none, (none, none)
+    named = catalogue.codes_of("customer", pd.Series([str(pair[0]) for pair in pairs], dtype="str"))
+    at = np.flatnonzero(np.isin(given.customer, named))
+    count = np.diff(given.start)[at]
+    rows = expand(given.start[at], count)
+    lots = [given.actions((int(i), int(i) + 1)) for i in at]
+    customer, action = np.repeat(given.customer[at], count), np.concatenate([none, *lots])
+    blank = np.zeros(len(rows), np.int16)
+    theirs = Candidates(catalogue, customer, action, blank, [""], 1.0 + blank, blank - 1)
+    found = find_pairs(theirs, pairs, word, faults)
+    return rows[found], (customer[found], action[found])
+
+
+def _sort_measures(
+    policy: Policy, tables: Tables, catalogue: Catalogue, living: Living, bins: Bins,
+    measures: dict[str, np.ndarray],
+) -> tuple[Bins, dict[str, np.ndarray]]:  # fmt: skip
+    """Tell measures that differ within bins from those that do not; keep what is asked for or shown."""
+    asked = measures_asked(policy, sorted(measures))
+    wanted = {
+        name: measures[name] for name in [*asked, *(n for n in SHOWN if n in measures and n not in asked)]
+    }
+    delivery = Delivery(catalogue, tables) if asks_missed(policy, bins, catalogue) else None
+    if delivery is not None and delivery.personal:
+        wanted[MISSED] = missed_share(living, bins, catalogue, delivery)
+        asked = [*asked, MISSED]
+    constant, differ = {}, {}
+    for name, values in wanted.items():
+        found = constants(living.bin, values, len(bins))
+        if found is None:
+            differ[name] = values
+        else:
+            constant[name] = found
+    return replace(bins, terms=[name for name in asked if name in differ], constant=constant), differ
+
+
+def _templates(
+    policy: Policy, bins: Bins, scopes: Scopes, grouping: Units, living: Living, lock: Pairs
+) -> StatedTemplates:
+    pairs = None
+    if asks_living(policy):
+        pairs = (np.repeat(living.customer, np.diff(living.start)), living.bin)
+    return state_templates(policy, bins, scopes, grouping, lock if len(lock[0]) else None, pairs)
+
+
+def _rows(living: Living, bins: Bins, customer: np.ndarray, action: np.ndarray) -> np.ndarray:
+    """Return where some contacts are among the living."""
+    at = np.searchsorted(living.customer, customer)
+    found = []
+    for begin, end, wanted in zip(living.start[at], living.start[at + 1], action, strict=True):
+        found.append(begin + np.searchsorted(bins.action[living.bin[begin:end] % bins.kinds], wanted))
+    return np.array(found, np.int64)
+
+
+def _positions(layout: Layout, bins: Bins, lock: Pairs) -> np.ndarray:
+    """Return where the locked contacts are laid out, ascending."""
+    living = layout.living
+    at = np.searchsorted(living.customer, lock[0])
+    offset = _rows(living, bins, lock[0], bins.action[lock[1]]) - living.start[at]
+    place = at if layout.order is None else np.argsort(layout.order)[at]
+    return np.sort(layout.start[place] + offset)

@@ -1,0 +1,256 @@
+"""What takes candidates out, looked up for all candidates of some customers at a time.
+
+Whatever depends on the action alone, or on group and kind, is a table. Customers are asked one by
+one only about consents, time zones and past refusals, by the code that small problems use.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from omniopt.actions.candidates import NO_CONSENT_FOR, NO_ZONE, NOT_VALID, SILENT, Candidates, invalid_actions
+from omniopt.actions.catalogue import Catalogue
+from omniopt.actions.permission import ALLOWED, NO_CONSENT, NO_TIME_ZONE, NOT_A_SEND_DAY, Permission
+from omniopt.decisions.large.bins import Eligible
+from omniopt.decisions.large.shape import Bins
+from omniopt.rules.eligibility import VETO, drop_ineligible
+from omniopt.rules.policy import Eligibility, Policy
+from omniopt.rules.where import Scopes
+from omniopt.tables import Coded
+
+LOT = 1 << 18  # candidates judged at a time
+
+
+@dataclass(frozen=True)
+class Given:
+    """Candidates before any is taken out, sorted by customer and action.
+
+    Attributes
+    ----------
+    customer : ndarray of int64, shape (c,)
+        Those that have any, ascending.
+    start : ndarray of int64, shape (c + 1,)
+        Candidates of the i-th of them are ``start[i]:start[i + 1]``.
+    action : ndarray or None, shape (n,)
+        Places in ``code``; None where every customer meets every action.
+    code : ndarray of int64
+        Codes of actions in the catalogue.
+    """
+
+    customer: np.ndarray
+    start: np.ndarray
+    action: np.ndarray | None
+    code: np.ndarray
+
+    @staticmethod
+    def of(catalogue: Catalogue, coded: Coded | None) -> Given:
+        """Take candidates as they were read; without any table, everybody meets every action."""
+        if coded is not None:
+            code = catalogue.codes_of("action", _series(coded.action_ids))
+            return Given(
+                catalogue.codes_of("customer", _series(coded.customer_ids)), coded.start, coded.action, code
+            )
+        customers, actions = len(catalogue.entities["customer"]), len(catalogue.actions)
+        everybody = np.arange(customers if actions else 0, dtype=np.int64)
+        start = np.arange(len(everybody) + 1, dtype=np.int64) * actions
+        return Given(everybody, start, None, np.arange(actions, dtype=np.int64))
+
+    def rows(self, lot: tuple[int, int]) -> slice:
+        """Return where the candidates of a lot of customers are."""
+        return slice(int(self.start[lot[0]]), int(self.start[lot[1]]))
+
+    def actions(self, lot: tuple[int, int]) -> np.ndarray:
+        """Return the action of every candidate of a lot of customers, int64."""
+        if self.action is None:
+            return np.tile(self.code, lot[1] - lot[0])
+        return self.code[self.action[self.rows(lot)]]
+
+    def __len__(self) -> int:
+        return int(self.start[-1])
+
+
+def lots_of(start: np.ndarray) -> list[tuple[int, int]]:
+    """Cut customers into lots of about `LOT` candidates: (first, last + 1) of each."""
+    cuts = np.unique(np.append(np.searchsorted(start, np.arange(0, start[-1], LOT)), len(start) - 1))
+    return [(int(a), int(b)) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+
+
+class Judged(NamedTuple):
+    """What becomes of the candidates of a lot: bin, reason (0: it lives), matches of each rule."""
+
+    bin: np.ndarray
+    reason: np.ndarray
+    matched: np.ndarray
+
+
+class Gate:
+    """Judges lots of candidates.
+
+    Attributes
+    ----------
+    reasons : list of str
+        Why a candidate is out, in the order in which it is asked; place 0 is unused.
+    """
+
+    def __init__(
+        self, catalogue: Catalogue, permission: Permission, policy: Policy, bins: Bins, eligible: Eligible,
+        scopes: Scopes,
+    ) -> None:  # fmt: skip
+        self.catalogue, self.rules, self.bins = catalogue, policy.eligibility, bins
+        self.eligible, self.scopes = eligible, scopes
+        self.permitted = _Permitted(catalogue, permission)
+        self.first_kind = np.searchsorted(bins.action, np.arange(len(catalogue.actions)))
+        channels = catalogue.ids("channel")
+        self.reasons = ["", NOT_VALID, *(f"{NO_CONSENT_FOR} {name}" for name in channels), NO_ZONE, SILENT]
+        refusal = np.zeros((4, len(channels)), np.int16)
+        refusal[NO_CONSENT] = np.arange(len(channels)) + 2
+        refusal[NO_TIME_ZONE], refusal[NOT_A_SEND_DAY] = len(channels) + 2, len(channels) + 3
+        self.refusal = np.ascontiguousarray(refusal[:, catalogue.actions.codes["channel"]])
+        self.asked = len(self.reasons) - 1  # the policy's rules come after these
+        self.reasons += [rule.name for rule in policy.eligibility] + [VETO]
+        self.invalid = invalid_actions(catalogue)
+        self.resting = _Resting(catalogue, policy.eligibility, scopes)
+
+    def judge(self, given: Given, lot: tuple[int, int], vetoed: np.ndarray) -> Judged:
+        """Judge the candidates of a lot of customers.
+
+        Parameters
+        ----------
+        given : Given
+        lot : (int, int)
+        vetoed : ndarray of int64
+            Positions of the candidates that people ruled out, ascending.
+        """
+        customers, rows = given.customer[slice(*lot)], given.rows(lot)
+        owner = np.repeat(np.arange(lot[1] - lot[0]), np.diff(given.start[lot[0] : lot[1] + 1]))
+        action = given.actions(lot)
+        why = self.permitted.on_channel(owner, customers, action)
+        bin = self.bins.group_of[customers].astype(np.int64)[owner] * self.bins.kinds
+        bin += self.first_kind[action] + self.permitted.on_fallback(owner, customers, action)
+        reason = self.refusal[why, action]
+        reason[self.invalid[action]] = 1
+        rule, matched, bin = self._rules(customers, owner, action, bin)
+        struck = (reason == 0) & (rule > 0)
+        reason[struck] = rule[struck] + self.asked
+        own = vetoed[slice(*np.searchsorted(vetoed, [rows.start, rows.stop]))] - rows.start
+        reason[own[reason[own] == 0]] = len(self.reasons) - 1
+        return Judged(bin, reason, matched)
+
+    def _rules(
+        self, customers: np.ndarray, owner: np.ndarray, action: np.ndarray, bin: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Apply the policy: 1 + the first rule against each, how many each matches, the final bin."""
+        matched = np.zeros(len(self.rules), np.int64)
+        if not self.rules:
+            return np.zeros(len(bin), np.int16), matched, bin
+        found, moved = self.eligible.reason[bin], self.eligible.bin[bin]
+        for number, rule in enumerate(self.rules):
+            if rule.drop is not None:
+                matched[number] = np.count_nonzero(self.eligible.matched[rule.name][bin])
+                continue
+            hit, lost = self.resting.find(
+                rule, customers, owner, action, self.bins.fallback[bin % self.bins.kinds]
+            )
+            matched[number] = len(hit)
+            found[hit[(found[hit] == 0) | (found[hit] > number + 1)]] = number + 1
+            moved[lost] = np.minimum(moved[lost], bin[lost] - 1)  # the kind before has no fallback
+        return found, matched, moved
+
+
+class _Permitted:
+    """Permission by (channel, day) where it is the same for everybody, else by customer."""
+
+    def __init__(self, catalogue: Catalogue, permission: Permission) -> None:
+        self.permission = permission
+        channel, day = catalogue.actions.codes["channel"], catalogue.actions.day
+        second = catalogue.fallback[channel] if len(channel) else channel
+        reserve = np.flatnonzero(second >= 0)
+        both = np.stack([np.append(channel, second[reserve]), np.append(day, day[reserve])])
+        pairs, place = np.unique(both, axis=1, return_inverse=True)
+        self.channel, self.day = pairs
+        self.first = place[: len(channel)]
+        self.second = np.full(len(channel), -1)
+        self.second[reserve] = place[len(channel) :]
+        self.personal = (permission.requires_consent | permission.requires_zone)[self.channel]
+        self.fixed = np.zeros(len(self.channel), np.int8)
+        plain = np.flatnonzero(~self.personal)  # whom one asks about makes no difference
+        if len(permission.has_zone):
+            self.fixed[plain] = permission.reason(0 * plain, self.channel[plain], self.day[plain])
+
+    def on_channel(self, owner: np.ndarray, customers: np.ndarray, action: np.ndarray) -> np.ndarray:
+        """Return ALLOWED or the reason against each contact on its own channel."""
+        return self._reasons(owner, customers, self.first[action])
+
+    def on_fallback(self, owner: np.ndarray, customers: np.ndarray, action: np.ndarray) -> np.ndarray:
+        """Say which contacts have a fallback channel that is open to them."""
+        pair = self.second[action]
+        open_ = pair >= 0
+        at = np.flatnonzero(open_)
+        open_[at] = self._reasons(owner[at], customers, pair[at]) == ALLOWED
+        return open_
+
+    def _reasons(self, owner: np.ndarray, customers: np.ndarray, pair: np.ndarray) -> np.ndarray:
+        reason = self.fixed[pair]
+        if not self.personal.any():
+            return reason
+        at = np.flatnonzero(self.personal[pair])
+        asked = np.flatnonzero(self.personal)
+        if len(asked) * len(customers) > len(at):
+            own = pair[at]
+            reason[at] = self.permission.reason(customers[owner[at]], self.channel[own], self.day[own])
+            return reason
+        everybody, every = np.repeat(customers, len(asked)), np.tile(asked, len(customers))
+        table = self.permission.reason(everybody, self.channel[every], self.day[every])
+        column = np.cumsum(self.personal) - 1
+        reason[at] = table[owner[at] * len(asked) + column[pair[at]]]
+        return reason
+
+
+class _Resting:
+    """Rests after outcomes, asked only of customers who have such outcomes."""
+
+    def __init__(self, catalogue: Catalogue, rules: list[Eligibility], scopes: Scopes) -> None:
+        self.scopes = scopes
+        outcomes = {outcome for rule in rules if rule.after is not None for outcome in rule.after.outcome}
+        known = np.zeros(len(catalogue.past), bool)
+        if outcomes and "outcome" in catalogue.past_table:
+            counted = catalogue.past_table["outcome"].isin(outcomes).to_numpy(bool)
+            known = counted & (catalogue.past.codes["customer"] >= 0)
+        table = catalogue.past_table[known].reset_index(drop=True) if len(known) else catalogue.past_table
+        self.catalogue = replace(catalogue, past=catalogue.past.take(known), past_table=table)
+        nobody = np.zeros(0, np.int64)
+        for rule in rules:
+            if rule.after is not None:
+                self._ask(rule, nobody, nobody, nobody, slice(0, 0))  # what is wrong with it is told once
+
+    def find(
+        self, rule: Eligibility, customers: np.ndarray, owner: np.ndarray, action: np.ndarray,
+        fallback: np.ndarray,
+    ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+        """Return which candidates are kept quiet, and which of them all lose their fallback."""
+        past = self.catalogue.past.codes["customer"]
+        mine = slice(*np.searchsorted(past, [customers[0], customers[-1] + 1]))
+        at = np.flatnonzero(np.isin(customers, past[mine])[owner])
+        if not len(at):
+            return at, at
+        hit, lost = self._ask(rule, customers[owner[at]], action[at], fallback[at], mine)
+        return at[hit], at[lost]
+
+    def _ask(
+        self, rule: Eligibility, customer: np.ndarray, action: np.ndarray, fallback: np.ndarray, past: slice
+    ) -> tuple[np.ndarray, np.ndarray]:
+        known = self.catalogue
+        part = replace(known, past=known.past.take(past), past_table=known.past_table.iloc[past])  # type: ignore[arg-type]
+        none = np.zeros(len(customer), np.int16)
+        candidates = Candidates(part, customer, action, none, [""], 1.0 + none, fallback.copy())
+        drop_ineligible(candidates, [rule], self.scopes)
+        return candidates.reason > 0, (fallback >= 0) & (candidates.fallback < 0)
+
+
+def _series(ids: pa.Array) -> pd.Series:
+    return pd.Series(pd.array(ids, dtype="str"))
