@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from omniopt.audit.history import OUTCOMES, events
-from omniopt.audit.inputs import Inputs, code
-from omniopt.audit.scope import Rows, Unchecked, World, concat, groups, matches, whole
+from omniopt.audit.inputs import Inputs
+from omniopt.audit.scope import DAYS, Rows, Unchecked, World, code, concat, groups, matches, once, whole
 
 # By what a contact is the same as one of the past, and the attributes that say so.
 SAME: dict[str, list[str]] = {
@@ -22,6 +22,10 @@ SAME: dict[str, list[str]] = {
 }
 
 
+# Between the days of one customer and channel and those of the next.
+_SPAN = 4 * DAYS
+
+
 class Permission:
     """Whether a customer may be contacted on a channel on a day: consent, time zone, days on which it sends.
 
@@ -29,12 +33,10 @@ class Permission:
     ----------
     inputs : Inputs
         The tables.
-    first, last : int
-        The days that will be asked about.
     """
 
-    def __init__(self, inputs: Inputs, first: int, last: int) -> None:
-        self.world, self.first = inputs.world, first
+    def __init__(self, inputs: Inputs) -> None:
+        self.world = inputs.world
         channels = inputs.world.frames["channel"]
 
         def flags(name: str) -> np.ndarray:
@@ -46,48 +48,37 @@ class Permission:
             if name in channels:
                 hours[:-1] |= channels[name].notna().to_numpy()
         self.hours, self.needs_consent = hours, flags("requires_consent")
-        zones = inputs.world.frames["customer"].get("timezone")
-        self.has_zone = (
-            np.zeros(len(inputs.world.ids["customer"]) + 1, dtype=bool)
-            if zones is None
-            else np.append(
-                (zones.notna() & (zones.astype("str").str.strip() != "")).to_numpy(dtype=bool), False
-            )
-        )
+        self.has_zone = once(self.world, ("zones", "customer.timezone"), lambda: _has_zone(self.world))
         days = channels["send_days"].fillna(127).to_numpy(dtype=np.int64) if "send_days" in channels else 127
         self.send_days = np.append(np.zeros(len(channels), dtype=np.int64) + days, 127)
         self.width = len(inputs.world.ids["channel"])
-        self._consents(inputs, first, last)
+        self._consents(inputs)
 
-    def _consents(self, inputs: Inputs, first: int, last: int) -> None:
-        """For each customer and channel with a granted consent, on which days one of them holds."""
-        span = last - first + 1
-        self.keys, self.granted = np.empty(0, dtype=np.int64), np.zeros((0, span), dtype=bool)
+    def _consents(self, inputs: Inputs) -> None:
+        """The granted consents of each customer and channel by their first day, and how far they reach."""
+        self.since, self.until = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
         consents = inputs.tables.consents
         if consents is None or not len(consents):
             return
-        rows = consents[consents["granted"].fillna(False).to_numpy(dtype=bool)]
-        key = code(self.world.ids["customer"], rows["customer_id"]) * self.width
+        granted = consents["granted"].fillna(False).to_numpy(dtype=bool)
+        rows = consents[granted]
+        key = inputs.customer_of("consents")[granted] * self.width
         key += code(self.world.ids["channel"], rows["channel"])
-        begin, end = np.full(len(rows), first), np.full(len(rows), last)
+        begin, end = np.full(len(rows), -DAYS), np.full(len(rows), DAYS)
         if "valid_from" in rows:
-            begin = np.maximum(rows["valid_from"].fillna(first).to_numpy(dtype=np.int64), first)
+            begin = rows["valid_from"].fillna(-DAYS).to_numpy(dtype=np.int64)
         if "valid_to" in rows:
-            end = np.minimum(rows["valid_to"].fillna(last).to_numpy(dtype=np.int64), last)
-        key, begin, end = key[begin <= end], begin[begin <= end], end[begin <= end]
-        self.keys, place = np.unique(key, return_inverse=True)
-        change = np.zeros((len(self.keys), span + 1), dtype=np.int32)
-        np.add.at(change, (place, begin - first), 1)
-        np.add.at(change, (place, end - first + 1), -1)
-        self.granted = np.cumsum(change, axis=1)[:, :span] > 0
+            end = rows["valid_to"].fillna(DAYS).to_numpy(dtype=np.int64)
+        order = np.lexsort((begin, key))
+        self.since = (key * _SPAN + begin)[order]
+        # The latest end of those that have begun; one of another customer or channel has ended long before.
+        self.until = np.maximum.accumulate((key * _SPAN + end)[order])
 
     def consent(self, customer: np.ndarray, channel: np.ndarray, day: np.ndarray) -> np.ndarray:
         """Consent is there, or none is needed."""
-        wanted = customer * self.width + channel
-        held = np.zeros(len(customer), dtype=bool)
-        if len(self.keys):
-            at = np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)
-            held = (self.keys[at] == wanted) & self.granted[at, day - self.first]
+        now = (customer * self.width + channel) * _SPAN + day
+        begun = np.searchsorted(self.since, now, side="right")
+        held = np.append(self.until, np.iinfo(np.int64).min)[begun - 1] >= now
         return held | ~self.needs_consent[channel]
 
     def zone(self, customer: np.ndarray, channel: np.ndarray) -> np.ndarray:
@@ -106,6 +97,15 @@ class Permission:
         return (
             self.consent(customer, channel, day) & self.zone(customer, channel) & self.weekday(channel, day)
         )
+
+
+def _has_zone(world: World) -> np.ndarray:
+    """Customers whose time zone is known; at the end False, for an unknown customer."""
+    zones = world.frames["customer"].get("timezone")
+    if zones is None:
+        return np.zeros(len(world.ids["customer"]) + 1, dtype=bool)
+    said = zones.notna() & (zones.astype("str").str.strip() != "")
+    return np.append(said.to_numpy(dtype=bool), False)
 
 
 def offer_valid(world: World, rows: Rows) -> np.ndarray:

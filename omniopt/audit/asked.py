@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -17,10 +17,13 @@ from omniopt.audit.contact import (
     things,
     tokens,
 )
-from omniopt.audit.inputs import Inputs, code
+from omniopt.audit.inputs import Inputs
 from omniopt.audit.rounding import CAP
 from omniopt.audit.scope import Rows, Unchecked, expand, matches
 from omniopt.errors import Faults
+
+# So many windows are named one by one.
+NAMED = 5
 
 
 @dataclass
@@ -78,13 +81,15 @@ class Demands:
 
 def owners(inputs: Inputs, rule: ContactRule) -> np.ndarray:
     """Units that a minimum speaks of: one of their customers is known and in the scope, contacts or not."""
-    tables = inputs.tables
-    table = tables.customers if tables.customers is not None else tables.candidates
-    customer = np.unique(code(inputs.world.ids["customer"], [] if table is None else table["customer_id"]))
+    key = ("owners", id(rule))
+    if key in inputs.memo:
+        return inputs.memo[key]
+    customer = inputs.known()
     where = {k: v for k, v in (rule.where or {}).items() if str(k).partition(".")[0] == "customer"}
     nothing = np.full(len(customer), -1)
     rows = Rows(customer, nothing, nothing, nothing, np.ones(len(customer), dtype=np.int64))
-    return np.unique(rule.owner[customer[matches(inputs.world, rows, where)]])
+    inputs.memo[key] = np.unique(rule.owner[customer[matches(inputs.world, rows, where)]])
+    return inputs.memo[key]
 
 
 def missed(
@@ -97,44 +102,79 @@ def missed(
     float or None
         How far the emptiest of them lies above the minimum; None where there is none.
     """
-    if not rule.asks():
-        return None
-    everything = np.arange(len(candidates))
-    all_told = tokens(inputs, candidates, everything, rule, past)
-    # Only what is chosen counts, but the groups are those of all living candidates.
-    kept = np.zeros(len(all_told.key), dtype=bool)
-    kept[all_told.token_of[chosen[all_told.item_of]]] = True
-    asked = owners(inputs, rule)
-    width = all_told.labels
-    if rule.per:
-        keys = np.unique(all_told.key[all_told.item])
-        keys = keys[np.isin(keys // width, asked)]
-    else:
-        keys = asked * width
-    least = rule.least[keys // width]
-    if np.isnan(least).any():
-        raise Unchecked("the min is missing for a customer")
-    begin, end = spans(inputs.world, rule)
-    if not len(keys) or not len(begin):
-        return None
-    number = _filled(all_told, kept | all_told.base, keys, begin, end)
-    over = number - np.ceil(least - CAP)[:, None]
-    # None is none at all: a window that holds something of the past is not empty.
-    speaks = number > 0 if rule.or_none else np.ones_like(over, dtype=bool)
-    speaks &= (least > 0)[:, None]  # a minimum of 0 asks for nothing
-    short = speaks & (over < 0)
-    units, spots = np.nonzero(short)
-    for unit, at in list(zip(units.tolist(), spots.tolist(), strict=True))[:5]:
-        who, count = name_of(inputs, rule, int(keys[unit] // width)), int(number[unit, at])
-        when = "in the horizon"
-        if rule.days is not None or rule.every is not None:
-            first, last = (inputs.world.date(int(side[at])) for side in (begin, end))
-            when = f"from {first} to {last}"
-        least_words = f"at least {least[unit]:g}{' or none' if rule.or_none else ''}"
-        faults.add(f"broken: {who} has {count} {things(rule)} {when}, {least_words}", rule=rule.name)
-    if len(units) > 5:
-        faults.add(f"broken in {len(units) - 5} more windows", rule=rule.name)
-    return float(over[speaks].min()) if speaks.any() else None
+    short = Short()
+    short.look(inputs, candidates, chosen, rule, past)
+    short.tell(rule, faults)
+    return short.spare
+
+
+@dataclass
+class Short:
+    """Windows that hold too little, gathered lot by lot.
+
+    Attributes
+    ----------
+    spare : float or None
+        How far the emptiest window lies above the minimum; None where there is none.
+    words : list of str
+        On the first few that hold too little.
+    number : int
+        How many do.
+    """
+
+    spare: float | None = None
+    words: list[str] = field(default_factory=list)
+    number: int = 0
+
+    def look(
+        self, inputs: Inputs, candidates: Candidates, chosen: np.ndarray, rule: ContactRule, past: Rows
+    ) -> None:
+        """Look at every window of some units, all of whose candidates these are."""
+        if not rule.asks():
+            return
+        everything = np.arange(len(candidates))
+        all_told = tokens(inputs, candidates, everything, rule, past)
+        # Only what is chosen counts, but the groups are those of all living candidates.
+        kept = np.zeros(len(all_told.key), dtype=bool)
+        kept[all_told.token_of[chosen[all_told.item_of]]] = True
+        asked = owners(inputs, rule)
+        width = all_told.labels
+        if rule.per:
+            keys = np.unique(all_told.key[all_told.item])
+            keys = keys[np.isin(keys // width, asked)]
+        else:
+            keys = asked * width
+        least = rule.least[keys // width]
+        if np.isnan(least).any():
+            raise Unchecked("the min is missing for a customer")
+        begin, end = spans(inputs.world, rule)
+        if not len(keys) or not len(begin):
+            return
+        number = _filled(all_told, kept | all_told.base, keys, begin, end)
+        over = number - np.ceil(least - CAP)[:, None]
+        # None is none at all: a window that holds something of the past is not empty.
+        speaks = number > 0 if rule.or_none else np.ones_like(over, dtype=bool)
+        speaks &= (least > 0)[:, None]  # a minimum of 0 asks for nothing
+        units, spots = np.nonzero(speaks & (over < 0))
+        self.number += len(units)
+        for unit, at in zip(units[: NAMED - len(self.words)].tolist(), spots.tolist(), strict=False):
+            who, count = name_of(inputs, rule, int(keys[unit] // width)), int(number[unit, at])
+            when = "in the horizon"
+            if rule.days is not None or rule.every is not None:
+                first, last = (inputs.world.date(int(side[at])) for side in (begin, end))
+                when = f"from {first} to {last}"
+            least_words = f"at least {least[unit]:g}{' or none' if rule.or_none else ''}"
+            self.words.append(f"broken: {who} has {count} {things(rule)} {when}, {least_words}")
+        if speaks.any():
+            spare = float(over[speaks].min())
+            self.spare = spare if self.spare is None else min(spare, self.spare)
+
+    def tell(self, rule: ContactRule, faults: Faults) -> None:
+        """A fault for each of the first few, and one for how many more there are."""
+        for words in self.words:
+            faults.add(words, rule=rule.name)
+        if self.number > len(self.words):
+            faults.add(f"broken in {self.number - len(self.words)} more windows", rule=rule.name)
 
 
 def _filled(

@@ -54,6 +54,14 @@ class Search:
     advantage: np.ndarray
     impossible: list[int]
 
+    def add(self, part: Search, at: np.ndarray) -> None:
+        """Add what was found for other customers, whose asked candidates are these."""
+        self.total += part.total
+        self.size += part.size
+        self.cut += part.cut
+        self.advantage[at] = part.advantage
+        self.impossible += part.impossible
+
 
 @dataclass
 class Rules:

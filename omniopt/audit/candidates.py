@@ -12,15 +12,15 @@ of its own costs that instead of the channel's unit cost.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
 from omniopt.audit.allowed import Permission, ineligible, offer_valid, vetoed
 from omniopt.audit.history import DELIVERED, history_rows, outcome, planned
-from omniopt.audit.inputs import Inputs, code
-from omniopt.audit.scope import Rows, Unchecked, World
+from omniopt.audit.inputs import Inputs
+from omniopt.audit.scope import Rows, Unchecked, World, code, concat
 
 # A customer's own delivery rate counts from this many contacts on, blended with as many at the channel's
 # rate.
@@ -47,6 +47,8 @@ class Candidates:
         0 for a candidate that stays, else 1 + position in `reasons`.
     reasons : list of str
         Why candidates fell out, in the order in which the reasons apply.
+    matched : dict of str to int
+        For each eligibility rule, how many candidates it speaks of.
     """
 
     rows: Rows
@@ -56,6 +58,7 @@ class Candidates:
     objective: np.ndarray
     reason: np.ndarray
     reasons: list[str]
+    matched: dict[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -80,6 +83,25 @@ class Candidates:
         return index, rows
 
 
+def join(parts: list[Candidates]) -> Candidates:
+    """Several lots of candidates, one after the other; at least one."""
+    reasons = list(dict.fromkeys(reason for part in parts for reason in part.reasons))
+    numbers = [np.array([0, *(1 + reasons.index(r) for r in part.reasons)])[part.reason] for part in parts]
+
+    def all_of(columns: list[np.ndarray]) -> np.ndarray:
+        return np.concatenate(columns)
+
+    return Candidates(
+        concat([part.rows for part in parts]),
+        all_of([part.fallback for part in parts]),
+        all_of([part.undelivered for part in parts]),
+        {name: all_of([part.own[name] for part in parts]) for name in parts[0].own},
+        all_of([part.objective for part in parts]),
+        all_of(numbers),
+        reasons,
+    )
+
+
 def build(inputs: Inputs, scores: pd.DataFrame | None) -> Candidates:
     """Rebuild all candidates with their measures, before anything is dropped.
 
@@ -95,19 +117,14 @@ def build(inputs: Inputs, scores: pd.DataFrame | None) -> Candidates:
     Unchecked
         If a number is missing that the value of a candidate needs.
     """
-    tables, world = inputs.tables, inputs.world
+    world = inputs.world
     actions = world.frames["action"]
-    if tables.candidates is not None:
-        customer = code(world.ids["customer"], tables.candidates["customer_id"])
-        action = code(world.ids["action"], tables.candidates["action_id"])
-        order = np.lexsort((action, customer))
-        customer, action = customer[order], action[order]
+    if inputs.given is not None:
+        customer, action, own = inputs.given.rows(inputs.customers)
     else:
-        if tables.customers is None:
+        if inputs.tables.customers is None:
             raise Unchecked("the project has neither candidates nor customers")
-        known = np.sort(code(world.ids["customer"], tables.customers["customer_id"]))
-        # An id that only history names has no offer, and is no action that could be taken.
-        listed = np.flatnonzero(_codes(actions, "offer_id", world.ids["offer"]) >= 0)
+        known, listed = inputs.known(), _listed(inputs)
         customer, action = np.repeat(known, len(listed)), np.tile(listed, len(known))
     offer = np.append(_codes(actions, "offer_id", world.ids["offer"]), -1)[action]
     channel = np.append(_codes(actions, "channel", world.ids["channel"]), -1)[action]
@@ -118,16 +135,25 @@ def build(inputs: Inputs, scores: pd.DataFrame | None) -> Candidates:
     rate = _delivery(inputs, customer, channel)
     undelivered = np.where(fallback >= 0, 1.0 - rate, 0.0)
 
-    own: dict[str, np.ndarray] = {}
-    if tables.candidates is not None:
-        for name in tables.candidates.columns:
-            column = tables.candidates[name]
-            if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
-                own[name] = column.to_numpy(dtype=float, na_value=np.nan)[order]
-    else:
+    if inputs.given is None:
         own = _values(inputs, rows, fallback, rate, scores)
     nothing = np.zeros(len(rows), dtype=np.int64)
     return Candidates(rows, fallback, undelivered, own, np.zeros(len(rows)), nothing, [])
+
+
+def _listed(inputs: Inputs) -> np.ndarray:
+    """The actions that could be taken; an id that only history names has no offer, and is none."""
+    world = inputs.world
+    return np.flatnonzero(_codes(world.frames["action"], "offer_id", world.ids["offer"]) >= 0)
+
+
+def rows_per_customer(inputs: Inputs) -> np.ndarray:
+    """How many candidates there are of each customer, before anything is dropped."""
+    if inputs.given is not None:
+        return np.diff(inputs.given.start)
+    rows = np.zeros(len(inputs.world.ids["customer"]), dtype=np.int64)
+    rows[inputs.known()] = len(_listed(inputs))
+    return rows
 
 
 def _fallback(inputs: Inputs, rows: Rows) -> np.ndarray:
@@ -137,7 +163,7 @@ def _fallback(inputs: Inputs, rows: Rows) -> np.ndarray:
     if len(index):
         there = rows.take(index)
         there.channel = fallback[index]
-        allowed = Permission(inputs, int(there.day.min()), int(there.day.max()))
+        allowed = Permission(inputs)
         barred = ~allowed.on(there.customer, there.channel, there.day)
         # A contact that eligibility drops on a channel may not come about there through failover either.
         for _, dropped in ineligible(inputs, there)[0]:
@@ -155,15 +181,13 @@ def eliminate(inputs: Inputs, candidates: Candidates) -> list[str]:
         The eligibility rules that could not be read; what they would drop stays.
     """
     rows, world = candidates.rows, inputs.world
-    if not len(rows):
-        return []
 
     def drop(mask: np.ndarray, reason: str) -> None:
         if reason not in candidates.reasons:
             candidates.reasons.append(reason)
         candidates.reason[mask & (candidates.reason == 0)] = 1 + candidates.reasons.index(reason)
 
-    allowed = Permission(inputs, int(rows.day.min()), int(rows.day.max()))
+    allowed = Permission(inputs)
     drop(~offer_valid(world, rows), "offer not valid on that date")
     without = ~allowed.consent(rows.customer, rows.channel, rows.day)
     for channel in np.unique(rows.channel[without]):
@@ -173,6 +197,7 @@ def eliminate(inputs: Inputs, candidates: Candidates) -> list[str]:
     rules, unread = ineligible(inputs, rows)
     for name, dropped in rules:
         drop(dropped, name)
+        candidates.matched[name] = int(dropped.sum())
     drop(vetoed(inputs, rows), "veto")
     return unread
 

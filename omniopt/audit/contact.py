@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from omniopt.audit.candidates import Candidates
-from omniopt.audit.inputs import Inputs, code
+from omniopt.audit.inputs import Inputs
 from omniopt.audit.rounding import CAP
 from omniopt.audit.scope import (
     DAYS,
@@ -87,7 +87,7 @@ def households(inputs: Inputs) -> np.ndarray:
     if column is None or inputs.tables.customers is None:
         raise Unchecked("the customers have no household_id")
     known = np.zeros(len(column), dtype=bool)
-    known[code(inputs.world.ids["customer"], inputs.tables.customers["customer_id"])] = True
+    known[inputs.customer_of("customers")] = True
     names = np.array([canonical(value) for value in column], dtype=object)
     empty = np.array([name is None or not name.strip() for name in names], dtype=bool)
     if (known & empty).any():
@@ -142,7 +142,7 @@ def _bound(inputs: Inputs, bound: Any, owner: np.ndarray, none: float, side: str
     numbers = column.to_numpy(dtype=float, na_value=np.nan)
     known = np.arange(len(numbers))
     if inputs.tables.customers is not None:
-        known = code(inputs.world.ids["customer"], inputs.tables.customers["customer_id"])
+        known = inputs.customer_of("customers")
     result = np.full(units, np.nan)
     result[owner[known]] = numbers[known]
     agree = (result[owner[known]] == numbers[known]) | (
@@ -214,10 +214,8 @@ def in_scope(
     second, rows = candidates.take(items).second_leg()
     parts, own, item = [chosen, rows], [chosen, chosen.take(second)], [np.arange(len(items)), second]
     if past is not None:
-        of = np.arange(len(inputs.world.ids["customer"]) + 1) if owner is None else owner
-        near = np.zeros(len(of) + 1, dtype=bool)
-        near[of[chosen.customer]] = True
-        past = past.take(near[of[past.customer]] & (past.customer >= 0))
+        of, near = (r.customer if owner is None else owner[r.customer] for r in (past, chosen))
+        past = past.take(np.isin(of, near) & (past.customer >= 0))
         parts.append(past)
         own.append(past)
         item.append(np.full(len(past), -1))

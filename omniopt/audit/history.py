@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from omniopt.audit.inputs import Inputs, code
-from omniopt.audit.scope import Rows
+from omniopt.audit.inputs import Inputs
+from omniopt.audit.scope import Rows, code
 
 # What happened says something about delivery only where it is known; a contact merely `sent` does not.
 DELIVERED = ("delivered", "opened", "clicked", "responded", "rejected", "unsubscribed")
@@ -24,7 +24,7 @@ def history_rows(inputs: Inputs) -> tuple[Rows, np.ndarray]:
         return Rows(nothing, nothing, nothing, nothing, nothing), np.empty(0, dtype=bool)
     unknown = np.full(len(history), -1, dtype=np.int64)
     rows = Rows(
-        code(world.ids["customer"], history["customer_id"]),
+        inputs.customer_of("history"),
         code(world.ids["offer"], history["offer_id"]) if "offer_id" in history else unknown,
         code(world.ids["channel"], history["channel"]) if "channel" in history else unknown,
         code(world.ids["action"], history["action_id"]) if "action_id" in history else unknown,

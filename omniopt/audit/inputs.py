@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import copy
 import datetime
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from omniopt.audit.scope import ROOTS, World
+from omniopt.audit.given import Given
+from omniopt.audit.scope import ROOTS, Rows, World, code, expand
 from omniopt.errors import BadInput, Faults
 from omniopt.project import Project
-from omniopt.tables import Tables
+from omniopt.tables import Tables, with_codes
 
 TABLE_OF = {"customer": "customers", "offer": "offers", "channel": "channels", "action": "actions"}
 # The policy's sections that are lists of rules.
 RULES = ("eligibility", "limits", "contact", "conflicts", "requires")
+_SIDES: tuple[Literal["left"], Literal["right"]] = ("left", "right")
 KEY_OF = {"customer": "customer_id", "offer": "offer_id", "channel": "channel", "action": "action_id"}
 
 
@@ -37,6 +41,14 @@ class Inputs:
         Ids and attributes by position.
     vetoes, locks : list of tuple
         Pairs of customer and action.
+    customers : ndarray of int or None
+        Those whose rows are here, sorted; None for all.
+    scores : DataFrame or None
+        The project's, or those its models made.
+    given : Given or None
+        The project's own candidates.
+    memo : dict
+        What was worked out once for these customers.
     """
 
     tables: Tables
@@ -44,6 +56,62 @@ class Inputs:
     world: World
     vetoes: list[tuple[str, str]]
     locks: list[tuple[str, str]]
+    customers: np.ndarray | None = None
+    scores: pd.DataFrame | None = None
+    given: Given | None = None
+    memo: dict[Any, np.ndarray] = field(default_factory=dict, repr=False)
+    _positions: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.given is None:
+            table = with_codes(self.tables).coded
+            self.given = None if table is None else Given.of_table(self.world, table)
+
+    def key(self, rows: Rows) -> np.ndarray:
+        """One number for customer and action, in the order of both."""
+        return rows.customer * (len(self.world.ids["action"]) + 1) + rows.action
+
+    def customer_of(self, name: str) -> np.ndarray:
+        """The customer of each row of a table, by position."""
+        if name not in self._positions:
+            frame = self.scores if name == "scores" else getattr(self.tables, name)
+            ids = [] if frame is None else frame["customer_id"]
+            self._positions[name] = code(self.world.ids["customer"], ids)
+        return self._positions[name]
+
+    def of(self, customers: np.ndarray) -> Inputs:
+        """The same for some customers (sorted): only their consents, history and scores."""
+        self.known()
+        frames: dict[str, pd.DataFrame | None] = {}
+        positions = {k: at for k, at in self._positions.items() if k in ("customers", "known")}
+        for name in ("consents", "history", "scores"):
+            frame = self.scores if name == "scores" else getattr(self.tables, name)
+            if frame is None:
+                frames[name] = None
+                continue
+            position = self.customer_of(name)
+            if name not in self.memo:
+                self.memo[name] = np.argsort(position, kind="stable")
+            order = self.memo[name]
+            first, stop = (np.searchsorted(position, customers, side, sorter=order) for side in _SIDES)
+            at = np.sort(order[expand(first, stop)[0]])
+            frames[name], positions[name] = frame.iloc[at], position[at]
+        tables = replace(self.tables, consents=frames["consents"], history=frames["history"])
+        return replace(
+            self, tables=tables, customers=customers, scores=frames["scores"], _positions=positions, memo={}
+        )
+
+    def known(self) -> np.ndarray:
+        """The customers of the project whose rows are here, sorted; ids that only history names are none."""
+        if "known" not in self._positions:
+            known = np.zeros(len(self.world.ids["customer"]), dtype=bool)
+            if self.tables.customers is not None:
+                known[self.customer_of("customers")] = True
+            elif self.given is not None:
+                known |= np.diff(self.given.start) > 0
+            self._positions["known"] = known
+        known = self._positions["known"]
+        return np.flatnonzero(known) if self.customers is None else self.customers[known[self.customers]]
 
 
 def read(
@@ -85,7 +153,7 @@ def read(
     elif project.changes and _plain(project.changes) != _plain(changes):
         faults.add("the certificate's changes are not those of the project given", file="certificate.json")
     try:
-        tables = project.read()
+        tables = project.read(coded=not _is_bound(project.policy, changes))
     except BadInput as error:
         faults.extend(error.faults)
         return None
@@ -104,6 +172,17 @@ def read(
     )
     vetoes, locks = (_pairs(changes.get(key), key, faults) for key in ("vetoes", "locks"))
     return Inputs(tables, policy, world, vetoes, locks)
+
+
+def _is_bound(policy: Mapping[str, Any], changes: Mapping[str, Any]) -> bool:
+    """Whether a limit takes a number from the table of candidates, which has to be a frame for that."""
+    rules, changed = policy.get("limits"), changes.get("limits")
+    listed = [
+        *(rules if isinstance(rules, list) else ()),
+        *(changed.values() if isinstance(changed, Mapping) else ()),
+    ]
+    values = [value for rule in listed if isinstance(rule, Mapping) for value in rule.values()]
+    return any(isinstance(value, Mapping) and value.get("table") == "candidates" for value in values)
 
 
 def _plain(changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -157,18 +236,36 @@ def build_world(tables: Tables, multi_valued: dict[str, str], start: Any, days: 
         "action": actions,
     }
     elsewhere = (tables.candidates, actions, tables.scores, tables.consents, tables.history)
+    coded: dict[str, Any] = {}
+    if tables.coded is not None:
+        coded = {"customer": tables.coded.customer_ids, "action": tables.coded.action_ids}
     ids, frames = {}, {}
     for root in ROOTS:
         key, table = KEY_OF[root], own[root]
         parts = [frame[key] for frame in (table, *elsewhere) if frame is not None and key in frame.columns]
         if root == "channel" and table is not None and "fallback" in table.columns:
             parts.append(table["fallback"])
-        text = pd.concat(parts) if parts else pd.Series([], dtype="str")
-        ids[root] = pd.Index(np.sort(text.dropna().astype("str").unique().astype(object)), dtype="str")
-        frames[root] = (
-            pd.DataFrame(index=ids[root]) if table is None else table.set_index(key).reindex(ids[root])
-        )
+        ids[root] = _every_id(parts, coded.get(root))
+        frames[root] = pd.DataFrame(index=ids[root]) if table is None else _in_order(table, key, ids[root])
     return World(ids, frames, multi_valued, start, days)
+
+
+def _every_id(parts: list[pd.Series], coded: pa.Array | None) -> pd.Index:
+    """Every id once, sorted by code points."""
+    texts = [pa.array(part.astype("str").array) for part in parts] + ([] if coded is None else [coded])
+    chunks = [c for text in texts for c in (text.chunks if isinstance(text, pa.ChunkedArray) else [text])]
+    words = pa.chunked_array([c.cast(pa.large_string()) for c in chunks], pa.large_string())
+    words = words.unique().drop_null()
+    # The order of UTF-8's bytes is that of its characters.
+    return pd.Index(pd.array(words.take(pc.sort_indices(words)), dtype="str"))
+
+
+def _in_order(table: pd.DataFrame, key: str, ids: pd.Index) -> pd.DataFrame:
+    """A table's other columns in the order of all ids; empty where the table lacks one."""
+    frame, at = table.drop(columns=key).reset_index(drop=True), code(pd.Index(table[key]), ids)
+    if not np.array_equal(at, np.arange(len(frame))):
+        frame = frame.take(at) if (at >= 0).all() else frame.reindex(at)
+    return frame.set_axis(ids)
 
 
 def _catalogue(tables: Tables, start: datetime.date | None, days: int | None) -> pd.DataFrame:
@@ -200,8 +297,3 @@ def table_of(inputs: Inputs, name: str) -> pd.DataFrame | None:
         getattr(inputs.tables, name, None) if name in (*TABLE_OF.values(), "scores", "candidates") else None
     )
     return frame
-
-
-def code(index: pd.Index, values: Iterable[Any]) -> np.ndarray:
-    """Positions of ids; -1 where there is none."""
-    return index.get_indexer(pd.Index(values, dtype="str")).astype(np.int64)

@@ -22,14 +22,10 @@ from scipy.sparse import csr_matrix
 from omniopt.audit.bounds import Label, bound, by_group
 from omniopt.audit.candidates import Candidates
 from omniopt.audit.inputs import Inputs
-from omniopt.audit.measures import FIXED, Usage, fixed_share, joined, usage
+from omniopt.audit.measures import FIXED, Usage, fixed_share
 from omniopt.audit.rolling import Rolled, roll
-from omniopt.audit.scope import Unchecked, flag, known_keys, split_by, whole
-
-KEYS = {
-    "name", "measure", "where", "per", "min", "max", "over",
-    "rolling_days", "all_or_nothing", "fixed_cost", "penalty", "report_only",
-}  # fmt: skip
+from omniopt.audit.scope import Unchecked, World, flag, whole
+from omniopt.audit.sums import Sums
 
 
 @dataclass
@@ -119,7 +115,10 @@ class Limit:
     cost : ndarray of float or None
         Per group, the fixed cost of its cell; None where the groups are no cells.
     members : Usage
-        Candidates by group: choosing one opens the group.
+        The candidates looked at by group: choosing one opens the group.
+    filled : ndarray of bool
+        Groups that have candidates at all.
+    sums : Sums
     shows_cell : bool
         The certificate says whether a group is open, also where the rule is for the report only.
     report_only, is_ratio : bool
@@ -133,11 +132,18 @@ class Limit:
     blocks: list[Block]
     penalty: np.ndarray
     members: Usage
+    filled: np.ndarray
+    sums: Sums
     cost: np.ndarray | None = None
     shows_cell: bool = False
     report_only: bool = False
     is_ratio: bool = False
     rolled: Rolled | None = None
+
+    def uses(self, world: World, candidates: Candidates) -> list[Usage]:
+        """What other candidates use of each bin: of the sum, and of what it is divided by."""
+        uses = self.sums.uses(world, candidates)
+        return uses if self.rolled is None else [self.rolled.daily(u, candidates.rows.day) for u in uses]
 
     def open(self, chosen: np.ndarray) -> np.ndarray:
         """Which groups get any contact."""
@@ -149,37 +155,34 @@ class Limit:
         return 0.0 if self.cost is None else float(self.cost[self.open(chosen)].sum())
 
 
-def read(inputs: Inputs, candidates: Candidates, rule: Mapping[str, Any]) -> Limit:
+def read(inputs: Inputs, candidates: Candidates, rule: Mapping[str, Any], sums: Sums | None = None) -> Limit:
     """One limit of the policy, with all its rows.
+
+    Parameters
+    ----------
+    inputs : Inputs
+    candidates : Candidates
+        Those whose use of it is looked at.
+    rule : mapping
+    sums : Sums, optional
+        What was seen of it among all candidates; these ones if not given.
 
     Raises
     ------
     Unchecked
         If the rule says anything this check cannot read.
     """
-    _known(rule)
-    world = inputs.world
-    per, where = split_by(rule), rule.get("where")
-    over, name = rule.get("over"), rule.get("measure", "contacts")
-    if isinstance(over, str):
-        over = {"measure": over, "where": where}
-    if over is not None and (not isinstance(over, Mapping) or set(over) - {"measure", "where"}):
-        raise Unchecked(f"over: {over!r} is not known to this check")
-    below = None if over is None else over.get("measure", "contacts")
-    scopes = [scope for scope in (where, (over or {}).get("where")) if isinstance(scope, Mapping)]
-    named = [*per, *(attribute for scope in scopes for attribute in scope)]
-    both = any(str(attribute).partition(".")[0] == "channel" for attribute in named)
-
-    parts = [usage(world, candidates, name, where, per, both)]
-    if over is not None:
-        parts.append(usage(world, candidates, below, over.get("where"), per, both))
-    labels, uses = joined(parts)
+    if sums is None:
+        sums = Sums(rule)
+        sums.see(inputs.world, candidates)
+    uses = sums.uses(inputs.world, candidates)
     bounds = {
-        key: bound(inputs, rule.get(key), per, where, key) for key in ("min", "max", "penalty", "fixed_cost")
+        key: bound(inputs, rule.get(key), sums.per, sums.where, key)
+        for key in ("min", "max", "penalty", "fixed_cost")
     }
     tables = [read_bound for read_bound in bounds.values() if isinstance(read_bound, dict)]
-    labels = list(dict.fromkeys([*labels, *(label for table in tables for label in table)]))
-    if not per and not labels:
+    labels = list(dict.fromkeys([*sums.number, *(label for table in tables for label in table)]))
+    if not sums.per and not labels:
         labels = [()]
     low = by_group(bounds["min"], labels, -np.inf, "min")
     high = by_group(bounds["max"], labels, np.inf, "max")
@@ -188,40 +191,24 @@ def read(inputs: Inputs, candidates: Candidates, rule: Mapping[str, Any]) -> Lim
     if (penalty < 0).any() or (costs < 0).any():
         raise Unchecked("a penalty or a fixed cost is negative")
     report_only, cell = flag(rule, "report_only"), flag(rule, "all_or_nothing")
+    filled = np.isin(np.arange(len(labels)), list(sums.filled))
     limit = Limit(
-        str(rule.get("name")), per, labels, [], penalty, uses[0],
+        str(rule.get("name")), sums.per, labels, [], penalty, uses[0], filled, sums,
         cost=costs if (cell or "fixed_cost" in rule) and not report_only else None,
-        shows_cell=cell or "fixed_cost" in rule, report_only=report_only, is_ratio=over is not None,
+        shows_cell=cell or "fixed_cost" in rule, report_only=report_only, is_ratio=sums.below is not None,
     )  # fmt: skip
-    fixed = (fixed_share(name), 0.0 if below is None else fixed_share(below))
-    if "rolling_days" in rule:
+    fixed = (fixed_share(sums.measure), 0.0 if sums.below is None else fixed_share(sums.below))
+    if sums.rolling:
         if any(fixed):
             raise Unchecked(f"{FIXED} belongs to no day, and so to no window of days")
-        if any(attribute in ("date", "action.date") for attribute in per):
+        if any(attribute in ("date", "action.date") for attribute in sums.per):
             raise Unchecked("windows of days and a limit per date exclude each other")
-        expressions = (name, below, where, (over or {}).get("where"))
-        _roll(
-            inputs,
-            candidates,
-            limit,
-            uses,
-            (low, high),
-            whole(rule["rolling_days"], "rolling_days"),
-            expressions,
-        )
+        length = whole(rule["rolling_days"], "rolling_days")
+        limit.rolled = roll(inputs, sums, labels, uses, candidates.rows.day, length)
+        _roll(limit, limit.rolled, low, high)
     else:
         _plain(limit, uses, low, high, fixed, cell)
     return limit
-
-
-def _known(rule: Mapping[str, Any]) -> None:
-    known_keys(rule, KEYS, "limits")
-    if not {"min", "max", "fixed_cost"} & set(rule):
-        raise Unchecked("the limit has neither min nor max nor fixed_cost")
-    if flag(rule, "all_or_nothing") and (rule.get("min") is None or "over" in rule or "rolling_days" in rule):
-        raise Unchecked("all_or_nothing needs a min, and knows neither over nor rolling_days")
-    if "fixed_cost" in rule and "rolling_days" in rule:
-        raise Unchecked("fixed_cost and rolling_days exclude each other")
 
 
 def _plain(
@@ -262,18 +249,9 @@ def _plain(
         )
 
 
-def _roll(
-    inputs: Inputs,
-    candidates: Candidates,
-    limit: Limit,
-    uses: list[Usage],
-    bounds: tuple[np.ndarray, np.ndarray],
-    length: int,
-    expressions: tuple[Any, Any, Any, Any],
-) -> None:
+def _roll(limit: Limit, rolled: Rolled, low: np.ndarray, high: np.ndarray) -> None:
     """Rows of a limit with windows: one per side, group and window."""
-    limit.rolled = rolled = roll(inputs, candidates, limit.per, limit.labels, uses, length, expressions)
-    for side, bound_of, sign in (("min", bounds[0], 1.0), ("max", bounds[1], -1.0)):
+    for side, bound_of, sign in (("min", low, 1.0), ("max", high, -1.0)):
         if not np.isfinite(bound_of).any():
             continue
         ratio = bound_of if limit.is_ratio else np.zeros(len(bound_of))

@@ -122,9 +122,8 @@ def usage(
     return uses, labels
 
 
-def joined(parts: Sequence[tuple[list[Usage], list[list[Label]]]]) -> tuple[list[Label], list[Usage]]:
-    """One numbering of groups for all legs of numerator and denominator."""
-    number: dict[Label, int] = {}
+def joined(parts: Sequence[tuple[list[Usage], list[list[Label]]]], number: dict[Label, int]) -> list[Usage]:
+    """One numbering of groups for all legs of numerator and denominator; `number` grows by new groups."""
     result = []
     for uses, labels in parts:
         codes = []
@@ -138,7 +137,7 @@ def joined(parts: Sequence[tuple[list[Usage], list[list[Label]]]]) -> tuple[list
                 np.concatenate([use.amount for use in uses]),
             )
         )
-    return list(number), result
+    return result
 
 
 def past_usage(

@@ -27,8 +27,6 @@ class Rank:
         How often the plan's fixed costs count in it, in its own sense.
     penalties : float
         The same for penalties.
-    contribution : ndarray of float
-        Per candidate, in its own sense.
     """
 
     sign: float
@@ -36,16 +34,14 @@ class Rank:
     within: float
     fixed: float
     penalties: float
-    contribution: np.ndarray
 
     @property
     def sense(self) -> str:
         """In the policy's word."""
         return "maximise" if self.sign > 0 else "minimise"
 
-    def value(self, chosen: np.ndarray, fixed_costs: float, penalties: float) -> tuple[float, float]:
-        """What a plan is worth, and the sizes added up."""
-        values = self.contribution[chosen]
+    def value(self, values: np.ndarray, fixed_costs: float, penalties: float) -> tuple[float, float]:
+        """What a plan is worth whose contacts contribute these values, and the sizes added up."""
         extra = (self.fixed * fixed_costs, self.penalties * penalties)
         return float(values.sum()) + sum(extra), float(np.abs(values).sum()) + sum(map(abs, extra))
 
@@ -76,5 +72,5 @@ def read_ranks(objective: Any) -> list[Rank]:
         terms = linear(expression)
         # The first objective pays for cells and for what is missed, also where its expression is silent.
         silent = -sign if k == 0 else 0.0
-        result.append(Rank(sign, expression, float(within), terms.get(FIXED, silent), silent, np.empty(0)))
+        result.append(Rank(sign, expression, float(within), terms.get(FIXED, silent), silent))
     return result

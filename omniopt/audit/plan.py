@@ -6,14 +6,16 @@ import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from omniopt.audit.candidates import Candidates
-from omniopt.audit.inputs import Inputs, code
+from omniopt.audit.inputs import Inputs
 from omniopt.audit.measures import values_of
 from omniopt.audit.rounding import same_row
+from omniopt.audit.scope import code
 from omniopt.errors import Faults
 from omniopt.tables import read_parquet
 
@@ -27,22 +29,25 @@ NAMED = 5
 
 
 @dataclass
-class Plan:
-    """The plan as read.
+class Located:
+    """The candidates behind the plan's rows.
 
     Attributes
     ----------
-    frame : DataFrame
-        Its rows as they stand in the file.
-    at : ndarray of int
-        Position of each row's candidate; -1 where there is none.
-    chosen : ndarray of bool
-        Per candidate, whether the plan has it.
+    row : ndarray of int
+        The rows of the plan that are candidates, dropped or not.
+    candidates : Candidates
+        The same, in this order.
     """
 
-    frame: pd.DataFrame
-    at: np.ndarray
-    chosen: np.ndarray
+    row: np.ndarray
+    candidates: Candidates
+
+    def chosen(self, inputs: Inputs) -> Candidates:
+        """The living ones by customer and action, each once."""
+        living = np.flatnonzero(self.candidates.reason == 0)
+        _, first = np.unique(inputs.key(self.candidates.rows)[living], return_index=True)
+        return self.candidates.take(living[first])
 
 
 def read(directory: Path, faults: Faults) -> pd.DataFrame | None:
@@ -75,34 +80,35 @@ def name_rows(faults: Faults, rows: np.ndarray, say: Sequence[str] | str, column
         faults.add(f"the same in {len(rows) - NAMED} more rows", file=FILE, column=column)
 
 
-def locate(inputs: Inputs, candidates: Candidates, frame: pd.DataFrame, faults: Faults) -> Plan:
-    """Find each row's candidate; duplicates, strangers and eliminated candidates are faults."""
-    ids, rows = inputs.world.ids, candidates.rows
-    width = len(ids["action"]) + 1
-    key = rows.customer * width + rows.action
+def keys_of(inputs: Inputs, frame: pd.DataFrame | None) -> tuple[np.ndarray, np.ndarray]:
+    """Customer of each row (-1 if unknown), and its `Inputs.key` (-1 if the action is)."""
+    if frame is None:
+        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+    ids = inputs.world.ids
     customer, action = code(ids["customer"], frame["customer_id"]), code(ids["action"], frame["action_id"])
-    wanted = customer * width + action
-    at = np.minimum(np.searchsorted(key, wanted), len(key) - 1) if len(key) else np.full(len(frame), -1)
-    known = (customer >= 0) & (action >= 0) & (len(key) > 0)
-    if len(key):
-        known &= key[at] == wanted
-    at = np.where(known, at, -1)
+    key = customer * (len(ids["action"]) + 1) + action
+    return customer, np.where((customer >= 0) & (action >= 0), key, -1)
+
+
+def rows(inputs: Inputs, frame: pd.DataFrame, located: Located, faults: Faults) -> None:
+    """Every row is a candidate that was not dropped, and stands there once; all else is a fault."""
+    candidates = located.candidates
+
+    def pair(row: int) -> str:
+        return f"customer {frame['customer_id'].iloc[row]}, action {frame['action_id'].iloc[row]}"
+
+    known = np.zeros(len(frame), dtype=bool)
+    known[located.row] = True
     strange = np.flatnonzero(~known)
-    pair = [
-        f"customer {c}, action {a}" for c, a in zip(frame["customer_id"], frame["action_id"], strict=True)
-    ]
-    name_rows(faults, strange, [f"{pair[r]}: there is no such candidate" for r in strange[:NAMED]])
-    gone = np.flatnonzero(known)[candidates.reason[at[known]] > 0]
-    say = [
-        f"{pair[r]} is chosen, but is no candidate: {candidates.reasons[candidates.reason[at[r]] - 1]}"
-        for r in gone[:NAMED]
-    ]
+    name_rows(faults, strange, [f"{pair(r)}: there is no such candidate" for r in strange[:NAMED]])
+    fell = np.flatnonzero(candidates.reason > 0)
+    why = [candidates.reasons[k - 1] for k in candidates.reason[fell[:NAMED]]]
+    gone = located.row[fell]
+    say = [f"{pair(r)} is chosen, but is no candidate: {w}" for r, w in zip(gone[:NAMED], why, strict=True)]
     name_rows(faults, gone, say)
-    twice = np.flatnonzero(pd.Series(wanted).duplicated().to_numpy() & known)
-    name_rows(faults, twice, [f"{pair[r]} is chosen twice" for r in twice[:NAMED]])
-    chosen = np.zeros(len(candidates), dtype=bool)
-    chosen[at[at >= 0]] = True
-    return Plan(frame, at, chosen)
+    again = pd.Series(inputs.key(candidates.rows)).duplicated().to_numpy(dtype=bool)
+    twice = located.row[again]
+    name_rows(faults, twice, [f"{pair(r)} is chosen twice" for r in twice[:NAMED]])
 
 
 def days(inputs: Inputs, column: pd.Series) -> np.ndarray:
@@ -115,28 +121,28 @@ def days(inputs: Inputs, column: pd.Series) -> np.ndarray:
     return ((column - start).dt.days + 1).to_numpy(dtype=float, na_value=np.nan)
 
 
-def columns(inputs: Inputs, candidates: Candidates, plan: Plan, faults: Faults) -> None:
+def columns(inputs: Inputs, whole: pd.DataFrame, located: Located, faults: Faults) -> None:
     """Every column but `advantage`, row by row, against the candidate; and the order of the rows."""
-    world, rows = inputs.world, candidates.rows
-    found = np.flatnonzero(plan.at >= 0)
-    at, frame = plan.at[found], plan.frame.iloc[found]
+    world, found, small = inputs.world, located.row, located.candidates
+    rows, frame = small.rows, whole.iloc[found]
     for name, root, position in (
-        ("offer_id", "offer", rows.offer[at]),
-        ("channel", "channel", rows.channel[at]),
-        ("fallback", "channel", candidates.fallback[at]),
+        ("offer_id", "offer", rows.offer),
+        ("channel", "channel", rows.channel),
+        ("fallback", "channel", small.fallback),
     ):
-        true = np.array([*world.ids[root], None], dtype=object)[position]
+        text = isinstance(frame[name].dtype, pd.StringDtype)
+        given = code(world.ids[root], frame[name]) if text else np.full(len(frame), -1)
+        # What no table knows, or is no text, is wrong also where nothing should stand.
+        strange = (given < 0) & frame[name].notna().to_numpy(dtype=bool)
+        wrong = np.flatnonzero((given != position) | strange)
         said = frame[name].astype(object).where(frame[name].notna(), None).to_numpy()
-        wrong = np.flatnonzero(true != said)
+        true = np.array([*world.ids[root], None], dtype=object)[position]
         _differ(faults, found, wrong, said, true, name)
     day = days(inputs, frame["date"])
-    wrong = np.flatnonzero(~(day == rows.day[at]))
-    said = frame["date"].astype("str").str[:10].to_numpy() if len(frame) else np.array([])
-    true_dates = np.array([world.date(int(d)) for d in rows.day[at][wrong]])
-    full = np.full(len(found), "", dtype=object)
-    full[wrong] = true_dates
-    _differ(faults, found, wrong, said, full, "date")
-    small = candidates.take(at)
+    wrong = np.flatnonzero(~(day == rows.day))
+    dates = frame["date"].iloc[wrong].astype("str").str[:10].tolist()
+    true_dates = [world.date(int(d)) for d in rows.day[wrong]]
+    _differ(faults, found[wrong], np.arange(len(wrong)), dates, true_dates, "date")
     for name in ("value", "cost", "response", "objective"):
         numbers = pd.to_numeric(frame[name], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
         if name == "objective":
@@ -144,9 +150,9 @@ def columns(inputs: Inputs, candidates: Candidates, plan: Plan, faults: Faults) 
         else:
             # What an offer calls its value is money per response, and not what a contact is worth.
             own = name in small.own or name in world.frames["action"]
-            true = values_of(world, small, name) if own else np.full(len(at), np.nan)
+            true = values_of(world, small, name) if own else np.full(len(small), np.nan)
         _differ(faults, found, np.flatnonzero(~same_row(numbers, true)), numbers, true, name)
-    ordered = plan.frame[["customer_id", "date", "action_id"]]
+    ordered = whole[["customer_id", "date", "action_id"]]
     key = [code(world.ids["customer"], ordered["customer_id"]), days(inputs, ordered["date"])]
     key.append(code(world.ids["action"], ordered["action_id"]))
     order = np.lexsort(key[::-1])
@@ -156,7 +162,12 @@ def columns(inputs: Inputs, candidates: Candidates, plan: Plan, faults: Faults) 
 
 
 def _differ(
-    faults: Faults, found: np.ndarray, wrong: np.ndarray, said: np.ndarray, true: np.ndarray, column: str
+    faults: Faults,
+    found: np.ndarray,
+    wrong: np.ndarray,
+    said: Any,
+    true: Any,
+    column: str,
 ) -> None:
     """A fault for the rows whose cell is not what the inputs give."""
     say = [f"it says {_show(said[w])}, the inputs give {_show(true[w])}" for w in wrong[:NAMED]]
@@ -169,19 +180,13 @@ def _show(value: object) -> str:
     return f"{value:.10g}" if isinstance(value, float) else str(value)
 
 
-def locks(inputs: Inputs, candidates: Candidates, plan: Plan, faults: Faults) -> np.ndarray:
-    """Mask of the locked candidates; a lock that the plan does not hold is a fault."""
-    ids, rows = inputs.world.ids, candidates.rows
-    locked = np.zeros(len(candidates), dtype=bool)
-    width = len(ids["action"]) + 1
-    key = rows.customer * width + rows.action
-    for customer, action in inputs.locks:
-        c, a = code(ids["customer"], [customer])[0], code(ids["action"], [action])[0]
-        at = int(np.searchsorted(key, c * width + a))
-        if c < 0 or a < 0 or at == len(key) or key[at] != c * width + a or not plan.chosen[at]:
-            faults.add(
-                f"customer {customer}, action {action} is locked, but the plan does not have it", file=FILE
-            )
-        else:
-            locked[at] = True
-    return locked
+def locks(inputs: Inputs, located: Located, faults: Faults) -> np.ndarray:
+    """Keys of the locked candidates, sorted; a lock that the plan does not hold is a fault."""
+    locked = pd.DataFrame(inputs.locks, columns=["customer_id", "action_id"])
+    _, key = keys_of(inputs, locked)
+    held = np.isin(key, inputs.key(located.candidates.rows))
+    for row in np.flatnonzero(~held):
+        customer, action = inputs.locks[row]
+        words = f"customer {customer}, action {action} is locked, but the plan does not have it"
+        faults.add(words, file=FILE)
+    return np.unique(key[held])

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from omniopt.audit.candidates import Candidates
 from omniopt.audit.limits import Block, Limit
-from omniopt.audit.measures import Usage
+from omniopt.audit.measures import values_of
 from omniopt.audit.objective import Rank
 from omniopt.audit.rounding import FLOOR, ROW
+from omniopt.audit.scope import World
 from omniopt.errors import Faults
 
 
@@ -29,17 +31,34 @@ class Priced:
 
     Attributes
     ----------
-    worth : ndarray of float
-        Per candidate, its objective as maximised less the price of what it uses.
+    rank : Rank
+    earlier : list of (Rank, float)
+        Earlier ranks, and how often each one's contribution is taken off.
+    uses : list of (Limit, list of ndarray)
+        For each limit, the price of each bin of its sum, and of what it is divided by.
     constant : float
         The priced bounds, and the worth of all cells that it pays to open.
     size : float
         Sum of the absolute values added up in `constant`.
     """
 
-    worth: np.ndarray
+    rank: Rank
+    earlier: list[tuple[Rank, float]]
+    uses: list[tuple[Limit, list[np.ndarray]]]
     constant: float
     size: float
+
+    def worth(self, world: World, candidates: Candidates) -> np.ndarray:
+        """Per candidate, its objective as maximised less the price of what it uses."""
+        worth = self.rank.sign * values_of(world, candidates, self.rank.expression)
+        for rank, paid in self.earlier:
+            worth = worth - paid * values_of(world, candidates, rank.expression)
+        for limit, prices in self.uses:
+            if not any(price.any() for price in prices):
+                continue
+            for use, price in zip(limit.uses(world, candidates), prices, strict=True):
+                worth -= np.bincount(use.index, price[use.code] * use.amount, len(worth))
+        return worth
 
 
 def priced(
@@ -65,7 +84,8 @@ def priced(
         Receives prices of the wrong sign, and those beyond a penalty; they count as 0, or as the penalty,
         which leaves the bound valid.
     """
-    worth = rank.sign * rank.contribution
+    paid_for: list[tuple[Rank, float]] = []
+    uses: dict[int, tuple[Limit, list[np.ndarray]]] = {}
     constant, size, per_cost = 0.0, 0.0, rank.sign * rank.fixed
     mild = -rank.sign * rank.penalties
     for before in earlier:
@@ -73,7 +93,7 @@ def priced(
         if before.price > FLOOR:
             faults.add(f"the price {before.price:.6g} of an earlier objective has the wrong sign")
         paid = before.rank.sign * min(before.price, 0.0)
-        worth = worth - paid * before.rank.contribution
+        paid_for.append((before.rank, paid))
         per_cost -= paid * before.rank.fixed
         mild += paid * before.rank.penalties
         constant += paid * before.least
@@ -85,9 +105,11 @@ def priced(
         terms = np.where(price != 0, price, 0.0) * np.where(price != 0, edge - block.history(), 0.0)
         constant += float(terms.sum())
         size += float(np.abs(terms).sum())
-        _subtract(worth, block.top, block.per_bin(price))
+        sides = 1 if block.over is None else 2
+        _, of_bins = uses.setdefault(id(limit), (limit, [np.zeros(block.bins) for _ in range(sides)]))
+        of_bins[0] += block.per_bin(price)
         if block.over is not None:
-            _subtract(worth, block.over, -block.per_bin(price * block.ratio))
+            of_bins[1] -= block.per_bin(price * block.ratio)
         per_cost -= float((price * block.fixed()).sum())
         if id(limit) in opening:
             opening[id(limit)] += np.bincount(block.group, price * block.least, len(limit.labels))
@@ -96,11 +118,10 @@ def priced(
             continue
         gain = opening[id(limit)] + per_cost * limit.cost
         # A group without candidates never opens.
-        full = np.bincount(limit.members.code, minlength=len(limit.labels)) > 0
-        pays = np.maximum(gain, 0.0)[full]
+        pays = np.maximum(gain, 0.0)[limit.filled]
         constant += float(pays.sum())
         size += float(pays.sum())
-    return Priced(worth, constant, size)
+    return Priced(rank, paid_for, list(uses.values()), constant, size)
 
 
 def _clipped(limit: Limit, block: Block, price: np.ndarray, mild: float, faults: Faults) -> np.ndarray:
@@ -122,8 +143,3 @@ def _clipped(limit: Limit, block: Block, price: np.ndarray, mild: float, faults:
             rule=limit.name,
         )
     return np.clip(price, -most, most)
-
-
-def _subtract(worth: np.ndarray, use: Usage, price: np.ndarray) -> None:
-    if np.any(price):
-        worth -= np.bincount(use.index, price[use.code] * use.amount, len(worth))

@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 
 from omniopt.audit import certificate as cert
-from omniopt.audit.bound import Rules, search
+from omniopt.audit.bound import Rules, Search, search
 from omniopt.audit.candidates import Candidates
 from omniopt.audit.inputs import Inputs
 from omniopt.audit.limit_rows import Checked
 from omniopt.audit.limits import Limit
+from omniopt.audit.lots import Lots
 from omniopt.audit.objective import Rank
 from omniopt.audit.plan import FILE, NAMED
-from omniopt.audit.prices import Earlier, priced
+from omniopt.audit.prices import Earlier, Priced, priced
 from omniopt.audit.ranks import prices as rank_prices
 from omniopt.audit.rounding import allowed, same_row
-from omniopt.audit.scope import Rows
 from omniopt.errors import Faults
 
 
@@ -29,11 +29,12 @@ class Case:
 
     Attributes
     ----------
-    candidates : Candidates
-        Those that stayed.
-    locked : ndarray of bool
-    past : Rows
-        Contacts of the past and commitments that count.
+    lots : Lots
+        All candidates.
+    chosen : Candidates
+        The plan's, by customer and action.
+    locked : ndarray of int
+        Keys of those that are chosen in any case.
     limits : list of (Limit, Checked)
         Each limit, and the prices of its rows.
     rules : Rules
@@ -45,9 +46,9 @@ class Case:
     """
 
     inputs: Inputs
-    candidates: Candidates
+    lots: Lots
+    chosen: Candidates
     locked: np.ndarray
-    past: Rows
     limits: list[tuple[Limit, Checked]]
     rules: Rules
     ranks: list[Rank]
@@ -65,9 +66,9 @@ class Proven:
     advantage: np.ndarray
 
 
-def first_rank(case: Case, certificate: Mapping[str, Any], asked_for: np.ndarray, faults: Faults) -> Proven:
+def first_rank(case: Case, certificate: Mapping[str, Any], faults: Faults) -> Proven:
     """The bound of the first, or only, objective, from the prices beside the rules."""
-    return _prove(case, 0, certificate, [checked.prices for _, checked in case.limits], [], asked_for, faults)
+    return _prove(case, 0, certificate, [checked.prices for _, checked in case.limits], [], faults)
 
 
 def later_rank(case: Case, entries: Sequence[Mapping[str, Any]], k: int, faults: Faults) -> str:
@@ -87,7 +88,7 @@ def later_rank(case: Case, entries: Sequence[Mapping[str, Any]], k: int, faults:
         Earlier(rank, rank.kept(best), price)
         for rank, best, price in zip(case.ranks[:k], bests, of_ranks, strict=True)
     ]
-    found = _prove(case, k, entries[k], prices, earlier, np.arange(0), faults)
+    found = _prove(case, k, entries[k], prices, earlier, faults)
     return f"; objective {k + 1}: {found.words}"
 
 
@@ -97,7 +98,6 @@ def _prove(
     said: Mapping[str, Any],
     prices: Sequence[Sequence[np.ndarray]],
     earlier: Sequence[Earlier],
-    asked_for: np.ndarray,
     faults: Faults,
 ) -> Proven:
     """What the prices prove for one rank, against what the certificate says of it."""
@@ -109,9 +109,7 @@ def _prove(
         if not limit.report_only
     ]
     at_prices = priced(rank, earlier, [limit for limit, _ in case.limits], rows, faults)
-    found = search(
-        case.inputs, case.candidates, at_prices.worth, case.locked, asked_for, case.rules, case.past
-    )
+    found = _search(case, at_prices, advantages=k == 0)
     for customer in found.impossible[:NAMED]:
         who = case.inputs.world.ids["customer"][customer]
         words = f"no set of contacts of customer {who} keeps the rules, so that nothing is proven"
@@ -137,3 +135,18 @@ def _prove(
         message = f"{words}, the bound {bound:.10g} is not proven"
         faults.add(message, file=cert.FILE, column="bound", rule=rule)
     return Proven(rank.sign * proven, bound, words, found.advantage)
+
+
+def _search(case: Case, at_prices: Priced, advantages: bool) -> Search:
+    """The best set of every customer, lot by lot, and perhaps the advantages of what is chosen."""
+    keys = case.inputs.key(case.chosen.rows)
+    lot_of = case.lots.number[case.chosen.rows.customer]
+    whole = Search(0.0, 0.0, 0, np.full(len(keys), np.nan), [])
+    for k, lot in enumerate(case.lots):
+        mine = np.flatnonzero(lot_of == k) if advantages else np.arange(0)
+        locked, held = np.zeros(len(lot.living), dtype=bool), lot.find(case.locked)
+        locked[held[held >= 0]] = True
+        worth = at_prices.worth(case.inputs.world, lot.living)
+        part = search(lot.inputs, lot.living, worth, locked, lot.find(keys[mine]), case.rules, lot.past)
+        whole.add(part, mine)
+    return whole

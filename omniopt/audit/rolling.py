@@ -6,20 +6,18 @@ windows the tightest one stands for all.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_matrix
 
 from omniopt.audit.bounds import Label
-from omniopt.audit.candidates import Candidates
 from omniopt.audit.history import history_rows
 from omniopt.audit.inputs import Inputs
 from omniopt.audit.measures import Usage, past_usage
 from omniopt.audit.rounding import ROW
 from omniopt.audit.scope import Unchecked, expand
+from omniopt.audit.sums import Sums
 
 # Sums of multiples of one part of this are exact.
 EXACT = 1024
@@ -43,7 +41,7 @@ class Rolled:
         First and last day of the horizon.
     bins : int
     top, over : Usage
-        What candidates use of each bin.
+        What the candidates looked at use of each bin.
     held : ndarray of bool
         Groups × days: a candidate of the group lies there.
     past_top, past_over : ndarray of float
@@ -64,6 +62,10 @@ class Rolled:
     def bins(self) -> int:
         """Days of all groups."""
         return self.held.size
+
+    def daily(self, use: Usage, day: np.ndarray) -> Usage:
+        """A use by group as one by bin; `day` is that of each candidate."""
+        return Usage(use.index, use.code * self.days + day[use.index] - self.first, use.amount)
 
     def asked(self, side: str) -> np.ndarray:
         """Groups × first days: the windows that a maximum or a minimum speaks of."""
@@ -143,46 +145,41 @@ class Rolled:
 
 
 def roll(
-    inputs: Inputs,
-    candidates: Candidates,
-    per: Sequence[str],
-    labels: list[Label],
-    uses: list[Usage],
-    length: int,
-    expressions: tuple[Any, Any, Any, Any],
+    inputs: Inputs, sums: Sums, labels: list[Label], uses: list[Usage], day: np.ndarray, length: int
 ) -> Rolled:
     """Lay out the days of a limit's groups.
 
     Parameters
     ----------
+    sums : Sums
+        What was seen of the limit among all candidates.
     uses : list of Usage
-        By group: of the measure, and perhaps of the denominator.
-    expressions : tuple
-        The measure and the denominator's, and the scope of each.
+        What some candidates use by group: of the measure, and perhaps of the denominator.
+    day : ndarray of int
+        The day of each of them.
     """
-    world, day = inputs.world, candidates.rows.day
-    if "date" not in world.frames["action"]:
+    if "date" not in inputs.world.frames["action"]:
         raise Unchecked("the actions have no dates, and so no windows")
-    inside = world.inside()
-    low = min([inside[0], *(int(day[use.index].min()) for use in uses if len(use.index))])
-    high = max([inside[1], *(int(day[use.index].max()) for use in uses if len(use.index))])
+    inside = inputs.world.inside()
+    seen = np.array(sorted(sums.days), dtype=np.int64).reshape(-1, 2)
+    low = min(inside[0], int(seen[:, 1].min(initial=inside[0])))
     first = low - length + 1
-    days = high - first + 1
+    days = max(inside[1], int(seen[:, 1].max(initial=inside[1]))) - first + 1
     if len(labels) * days > GRID:
         raise Unchecked(f"{len(labels)} groups with {days} windows each are too many")
     held = np.zeros((len(labels), days), dtype=bool)
-    daily = []
-    for use in uses:
-        at = day[use.index] - first
-        held[use.code, at] = True
-        daily.append(Usage(use.index, use.code * days + at, use.amount))
+    held[seen[:, 0], seen[:, 1] - first] = True
     grids = [np.zeros((len(labels), days)) for _ in range(2)]
     rows, counts = history_rows(inputs)
     where_of = {label: g for g, label in enumerate(labels)}
-    for grid, expression, where in zip(grids, expressions[:2], expressions[2:], strict=True):
+    for grid, expression, where in zip(
+        grids, (sums.measure, sums.below), (sums.where, sums.over_where), strict=True
+    ):
         if expression is None:
             continue
-        use, names = past_usage(inputs, rows.take(counts), np.flatnonzero(counts), expression, where, per)
+        use, names = past_usage(
+            inputs, rows.take(counts), np.flatnonzero(counts), expression, where, sums.per
+        )
         group = np.array([where_of.get(name, -1) for name in names], dtype=np.int64)[use.code]
         when = rows.day[counts][use.index]
         for back in range(length):
@@ -190,5 +187,7 @@ def roll(
             hit = (group >= 0) & (at >= 0) & (at < days)
             np.add.at(grid, (group[hit], at[hit]), use.amount[hit])
     nothing = Usage(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0))
-    over = daily[1] if len(daily) > 1 else nothing
-    return Rolled(length, first, days, inside, daily[0], over, held, *grids)
+    rolled = Rolled(length, first, days, inside, nothing, nothing, held, *grids)
+    rolled.top = rolled.daily(uses[0], day)
+    rolled.over = rolled.daily(uses[1], day) if len(uses) > 1 else nothing
+    return rolled

@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 ROOTS = ("customer", "offer", "channel", "action")
 COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
@@ -26,6 +28,7 @@ COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
 }
 # No day lies further from the horizon.
 DAYS = 10**7
+DATES = ("date", "action.date")
 DATE_COLUMNS = ("date", "valid_from", "valid_to")
 
 
@@ -49,6 +52,8 @@ class World:
         The horizon's first day, day number 1; None where the project counts days only.
     days : int or None
         Length of the horizon.
+    known : dict
+        What was already worked out once for all rows: where conditions hold, and labels.
     """
 
     ids: dict[str, pd.Index]
@@ -56,6 +61,7 @@ class World:
     multi_valued: dict[str, str] = field(default_factory=dict)
     start: datetime.date | None = None
     days: int | None = None
+    known: dict[tuple[str, ...], Any] = field(default_factory=dict, repr=False)
 
     def day(self, value: Any) -> int:
         """Day number of a date written in the policy, the certificate or a table."""
@@ -144,7 +150,7 @@ def attribute(world: World, rows: Rows, name: str) -> tuple[pd.Series, np.ndarra
         If no table has such a column.
     """
     root, _, column = name.partition(".")
-    if name == "date" or name == "action.date":
+    if name in DATES:
         low, high = (int(rows.day.min()), int(rows.day.max())) if len(rows) else (1, 1)
         return pd.Series(np.arange(low, high + 1)), rows.day - low, None
     if root not in ROOTS:
@@ -166,9 +172,24 @@ def matches(world: World, rows: Rows, where: Mapping[str, Any] | None) -> np.nda
         raise Unchecked(f"a scope must be a mapping of attributes, not {where!r}")
     for name, condition in where.items():
         values, position, separator = attribute(world, rows, str(name))
-        held = holds(world, str(name), values, condition, separator)
-        mask &= np.append(held, False)[position]
+        mask &= once(
+            world,
+            ("holds", str(name), repr(condition)),
+            lambda: np.append(holds(world, str(name), values, condition, separator), False),  # noqa: B023
+        )[position]
     return mask
+
+
+def once(world: World, key: tuple[str, ...], work_out: Callable[[], Any]) -> Any:
+    """A thing about an attribute (the key's second part) that is worked out once for all rows and kept.
+
+    Not so for dates, which are those of the rows at hand.
+    """
+    if key[1] in DATES:
+        return work_out()
+    if key not in world.known:
+        world.known[key] = work_out()
+    return world.known[key]
 
 
 def holds(world: World, name: str, values: pd.Series, condition: Any, separator: str | None) -> np.ndarray:
@@ -258,13 +279,18 @@ def groups(
     levels: list[list[str | None]] = []
     for name in per:
         values, position, separator = attribute(world, rows, name)
-        start, flat, names = _labels(values, separator)
+        start, flat, names = once(world, ("labels", name), lambda: _labels(values, separator))  # noqa: B023
         position = position[index]
-        index, code, position = index[position >= 0], code[position >= 0], position[position >= 0]
-        at, of = expand(start[position], start[position + 1])
-        index, code = index[of], code[of] * len(names) + flat[at]
+        if len(position) and position.min() < 0:
+            index, code, position = index[position >= 0], code[position >= 0], position[position >= 0]
+        code = code * len(names)
+        if separator:
+            at, of = expand(start[position], start[position + 1])
+            index, code = index[of], code[of] + flat[at]
+        else:
+            code += flat[position]
         levels.append(names)
-    unique, code = np.unique(code, return_inverse=True)
+    unique, code = _numbered(code, math.prod(map(len, levels)))
     labels = []
     for number in unique.tolist():
         label = []
@@ -273,6 +299,15 @@ def groups(
             label.append(names[value_at])
         labels.append(tuple(reversed(label)))
     return index, code, labels
+
+
+def _numbered(code: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """The numbers below `size` that occur, sorted, and the place of each among them."""
+    if size > len(code) + 1000:
+        unique, place = np.unique(code, return_inverse=True)
+        return unique, place
+    there = np.bincount(code, minlength=size) > 0
+    return np.flatnonzero(there), (np.cumsum(there) - 1)[code]
 
 
 def _labels(values: pd.Series, separator: str | None) -> tuple[np.ndarray, np.ndarray, list[str | None]]:
@@ -294,6 +329,15 @@ def _labels(values: pd.Series, separator: str | None) -> tuple[np.ndarray, np.nd
     stop = np.cumsum(size)
     at, _ = expand((stop - size)[codes], stop[codes])
     return np.append(0, np.cumsum(size[codes])).astype(np.int64), known[at], names
+
+
+def code(index: pd.Index, values: Any) -> np.ndarray:
+    """Positions of ids; -1 where there is none."""
+    words = values if isinstance(values, pa.Array) else pa.array(pd.array(values, dtype="str"))
+    found = pc.index_in(words.cast(pa.large_string()), pa.array(index.array).cast(pa.large_string()))
+    if isinstance(found, pa.ChunkedArray):
+        found = found.combine_chunks()
+    return found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
 
 
 def expand(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

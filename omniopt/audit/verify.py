@@ -15,18 +15,19 @@ import pandas as pd
 
 from omniopt.audit import asked, contact, limits, pairs, plan, ranks
 from omniopt.audit import certificate as cert
-from omniopt.audit.allowed import ineligible
 from omniopt.audit.bound import Rules
-from omniopt.audit.candidates import Candidates, build, eliminate
+from omniopt.audit.candidates import Candidates
 from omniopt.audit.history import history_rows
 from omniopt.audit.inputs import RULES, Inputs, read
 from omniopt.audit.limit_rows import Checked, check_limit
+from omniopt.audit.lots import Lots, position
 from omniopt.audit.measures import values_of
 from omniopt.audit.objective import Rank, read_ranks
 from omniopt.audit.proof import Case, first_rank, later_rank
 from omniopt.audit.report import Verification
 from omniopt.audit.rounding import same, same_row
 from omniopt.audit.scope import Rows, Unchecked
+from omniopt.audit.survey import Survey
 from omniopt.errors import BadInput, Faults
 from omniopt.project import Project
 from omniopt.tables import read_parquet, sha256_of
@@ -59,9 +60,10 @@ class _Audit:
     """One run of the check; each step says what it looked at and keeps what later steps need."""
 
     inputs: Inputs
-    everything: Candidates
-    candidates: Candidates
-    plan: plan.Plan
+    lots: Lots
+    survey: Survey
+    frame: pd.DataFrame | None
+    contacts: Candidates
     chosen: np.ndarray
     locked: np.ndarray
     past: Rows
@@ -76,6 +78,7 @@ class _Audit:
         self.rules = Rules()
         self.fixed_costs, self.penalties = 0.0, 0.0
         self.entries: list[dict[str, Any]] = []
+        self.plan_faults = Faults()
 
     def run(self) -> Verification:
         """Take the steps in turn; those that need what an earlier one could not give are left out."""
@@ -171,41 +174,32 @@ class _Audit:
             if self.certificate.get(key, true) != true:
                 words = f"it says {self.certificate.get(key)!r}, the policy {objective!r}"
                 faults.add(words, file=cert.FILE, column=key)
-        self.everything = everything = build(inputs, self._scores())
-        for unread in eliminate(inputs, everything):
+        inputs.scores = self._scores()
+        # The pass over all candidates also finds the plan's rows; what is wrong with the file comes later.
+        self.frame = plan.read(self.directory, self.plan_faults)
+        self.lots = Lots(inputs)
+        self.survey = survey = Survey(inputs, self.lots, self.ranks, self.frame)
+        for unread in survey.unread:
             faults.add(unread)
-        self.kept = np.flatnonzero(everything.reason == 0)
-        self.candidates = everything.take(self.kept)
-        for rank in self.ranks:
-            rank.contribution = values_of(inputs.world, self.candidates, rank.expression)
-        self.candidates.objective = self.ranks[0].contribution
-        everything.objective[self.kept] = self.candidates.objective
         rows, counts = history_rows(inputs)
         self.past = rows.take(counts)
-        size, customers = len(self.candidates), len(np.unique(self.candidates.rows.customer))
+        size, customers = survey.candidates, int(survey.served.sum())
         cert.count(self.certificate, "candidates", size, faults)
         cert.count(self.certificate, "customers", customers, faults)
-        dropped = {
-            reason: n
-            for k, reason in enumerate(everything.reasons, 1)
-            if (n := int((everything.reason == k).sum()))
-        }
+        dropped = survey.dropped
         said = {k: v for k, v in (self.certificate.get("dropped") or {}).items() if v}
         for reason in sorted({*dropped, *said}):
-            if dropped.get(reason, 0) != said.get(reason, 0):
-                words = (
-                    f"{dropped.get(reason, 0)} candidates are dropped for '{reason}', the certificate says "
-                )
+            if dropped[reason] != said.get(reason, 0):
+                words = f"{dropped[reason]} candidates are dropped for '{reason}', the certificate says "
                 faults.add(f"{words}{said.get(reason, 0)}", file=cert.FILE, column="dropped")
-        tables = self.inputs.tables
-        made = tables.candidates is None and tables.scores is None
-        return f"{size} of {customers} customers, {len(everything) - size} dropped" + (
+        made = inputs.given is None and inputs.tables.scores is None
+        return f"{size} of {customers} customers, {survey.given - size} dropped" + (
             "; scores.parquet, made by models, is taken as it is" if made else ""
         )
 
     def _scores(self) -> pd.DataFrame | None:
         tables = self.inputs.tables
-        if tables.candidates is not None or tables.scores is not None:
+        if self.inputs.given is not None or tables.scores is not None:
             return tables.scores
         path = self.directory / "scores.parquet"
         if not path.is_file():
@@ -221,13 +215,15 @@ class _Audit:
         return scores
 
     def _read_plan(self, faults: Faults) -> str:
-        frame = plan.read(self.directory, faults)
+        faults.extend(self.plan_faults)
+        frame, located = self.frame, self.survey.located
         if frame is None:
             raise _Stop
-        self.plan = plan.locate(self.inputs, self.everything, frame, faults)
-        plan.columns(self.inputs, self.everything, self.plan, faults)
-        locked = plan.locks(self.inputs, self.everything, self.plan, faults)
-        self.chosen, self.locked = self.plan.chosen[self.kept], locked[self.kept]
+        plan.rows(self.inputs, frame, located, faults)
+        plan.columns(self.inputs, frame, located, faults)
+        self.locked = plan.locks(self.inputs, located, faults)
+        self.contacts = located.chosen(self.inputs)
+        self.chosen = np.ones(len(self.contacts), dtype=bool)
         self.ledger = cert.Ledger.read(self.inputs, self.certificate, faults)
         return f"{len(frame)} contacts"
 
@@ -243,9 +239,11 @@ class _Audit:
 
     def _check_limits(self, faults: Faults) -> str:
         read_limits = []
-        for rule in self._rules("limits", faults):
+        for rule, sums in zip(self._rules("limits", faults), self.survey.sums, strict=True):
             try:
-                read_limits.append(limits.read(self.inputs, self.candidates, rule))
+                if isinstance(sums, Unchecked):
+                    raise sums
+                read_limits.append(limits.read(self.inputs, self.contacts, rule, sums))
             except Unchecked as error:
                 faults.add(f"the rule could not be checked: {error}", rule=str(rule["name"]))
                 self._tick(str(rule["name"]))
@@ -294,17 +292,28 @@ class _Audit:
     def _contact(self, rule: Mapping[str, Any], faults: Faults) -> dict[str, float | None]:
         read_rule = contact.read_contact(self.inputs, rule)
         self._caps_known(read_rule)
-        given = (self.inputs, self.candidates, self.chosen, read_rule, self.past, faults)
-        state = contact.reached(*given)
-        spare = asked.missed(*given)
+        state = contact.reached(self.inputs, self.contacts, self.chosen, read_rule, self.past, faults)
+        spare = self._spare(read_rule, faults)
         if spare is not None:
             state["slack"] = min(state["slack"], spare) if "slack" in state else spare
         self.rules.contact.append(read_rule)
         bounds = {side: rule.get(side) for side in ("min", "max")}
         return {s: float(b) if isinstance(b, int | float) else None for s, b in bounds.items()} | state
 
+    def _spare(self, rule: contact.ContactRule, faults: Faults) -> float | None:
+        """How far the emptiest window lies above the rule's minimum, if anything is asked for."""
+        short = asked.Short()
+        keys = self.inputs.key(self.contacts.rows)
+        for lot in self.lots if rule.asks() else ():
+            at = lot.find(keys)
+            chosen = np.zeros(len(lot.living), dtype=bool)
+            chosen[at[at >= 0]] = True
+            short.look(lot.inputs, lot.living, chosen, rule, lot.past)
+        short.tell(rule, faults)
+        return short.spare
+
     def _caps_known(self, rule: contact.ContactRule) -> None:
-        units = rule.owner[self.candidates.rows.customer]
+        units = rule.owner[np.flatnonzero(self.survey.served)]
         if np.isnan(rule.cap[units]).any() or np.isnan(rule.least[units]).any():
             raise Unchecked("the bound is missing for a customer")
 
@@ -313,7 +322,7 @@ class _Audit:
 
     def _conflict(self, rule: Mapping[str, Any], faults: Faults) -> dict[str, float | None]:
         conflict, items = pairs.read_conflict(rule), np.flatnonzero(self.chosen)
-        pairs.broken(self.inputs, self.candidates, items, conflict, self.past, faults)
+        pairs.broken(self.inputs, self.contacts, items, conflict, self.past, faults)
         self.rules.conflicts.append(conflict)
         return {"used": 0.0}
 
@@ -322,24 +331,18 @@ class _Audit:
 
     def _requirement(self, rule: Mapping[str, Any], faults: Faults) -> dict[str, float | None]:
         requirement, items = pairs.read_requires(self.inputs, rule), np.flatnonzero(self.chosen)
-        used = pairs.unserved(self.inputs, self.candidates, items, requirement, self.past, faults)
+        used = pairs.unserved(self.inputs, self.contacts, items, requirement, self.past, faults)
         self.rules.requires.append(requirement)
         return {"used": float(used)}
 
     def _check_the_rest(self, faults: Faults) -> str:
         """Eligibility entries, sections that this check does not know, entries that belong to no rule."""
-        everything = self.everything
-        matched = {name: int(mask.sum()) for name, mask in ineligible(self.inputs, everything.rows)[0]}
+        matched = self.survey.matched
         for rule in self._rules("eligibility", faults):
             name = str(rule["name"])
             entry = self.ledger.find("eligibility", name, faults)
             if entry is not None and name in matched:
-                number = (
-                    int((everything.reason == 1 + everything.reasons.index(name)).sum())
-                    if name in everything.reasons
-                    else 0
-                )
-                cert.agree(entry, "dropped", float(number), 0.0, faults)
+                cert.agree(entry, "dropped", float(self.survey.dropped[name]), 0.0, faults)
                 if "matched" in entry:
                     cert.agree(entry, "matched", float(matched[name]), 0.0, faults)
         for section in self.inputs.policy:
@@ -362,7 +365,8 @@ class _Audit:
         return f"{worth:.10g}"
 
     def _worth(self, rank: Rank) -> tuple[float, float]:
-        return rank.value(self.chosen, self.fixed_costs, self.penalties)
+        values = values_of(self.inputs.world, self.contacts, rank.expression)
+        return rank.value(values, self.fixed_costs, self.penalties)
 
     def _check_status(self, faults: Faults) -> str:
         said = self.certificate
@@ -380,32 +384,31 @@ class _Audit:
             faults.add(f"'{solver}' is no solver", file=cert.FILE, column="solver")
         case = Case(
             self.inputs,
-            self.candidates,
+            self.lots,
+            self.contacts,
             self.locked,
-            self.past,
             self.limits,
             self.rules,
             self.ranks,
             [self._worth(rank)[0] for rank in self.ranks],
             solver == "exact",
         )
-        asked_for = np.flatnonzero(self.chosen)
-        first = first_rank(case, self.certificate, asked_for, faults)
+        first = first_rank(case, self.certificate, faults)
         self.result.bound_proven, self.result.solver_bound = first.proven, first.bound
-        words = first.words + self._advantages(asked_for, first.advantage, faults)
+        words = first.words + self._advantages(first.advantage, faults)
         for k in range(len(self.entries)):
             words += later_rank(case, self.entries, k, faults)
         return words
 
-    def _advantages(self, asked_for: np.ndarray, advantage: np.ndarray, faults: Faults) -> str:
+    def _advantages(self, advantage: np.ndarray, faults: Faults) -> str:
         """The plan's column `advantage`, where it says something and the search could work it out."""
-        true = np.full(len(self.everything), np.nan)
-        true[self.kept[asked_for]] = advantage
-        rows = np.flatnonzero((self.plan.at >= 0) & ~np.isnan(np.append(true, np.nan)[self.plan.at]))
-        said = pd.to_numeric(self.plan.frame["advantage"], errors="coerce").to_numpy(
-            dtype=float, na_value=np.nan
-        )[rows]
-        mine = true[self.plan.at[rows]]
+        assert self.frame is not None
+        located, key = self.survey.located, self.inputs.key
+        at = position(key(self.contacts.rows), key(located.candidates.rows))
+        true = np.append(advantage, np.nan)[at]
+        rows, mine = located.row[~np.isnan(true)], true[~np.isnan(true)]
+        said = pd.to_numeric(self.frame["advantage"], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+        said = said[rows]
         wrong = np.flatnonzero(~(same_row(said, mine) | same(said, mine) | np.isnan(said)))
         say = [
             f"it says {said[w]:.8g}, at the certificate's prices it is {mine[w]:.8g}"

@@ -369,9 +369,8 @@ def test_a_price_of_the_wrong_sign_counts_as_none() -> None:
     candidates = build(given_inputs, None)
     limit = limits.read(given_inputs, candidates, {"name": "seats", "max": 1})
     (rank,) = objective.read_ranks("value")
-    rank.contribution = candidates.own["value"]
     found = prices.priced(rank, [], [limit], [(limit, limit.blocks[0], np.array([-4.0]))], faults)
-    assert list(found.worth) == [5.0, 3.0] and found.constant == 0.0
+    assert list(found.worth(given_inputs.world, candidates)) == [5.0, 3.0] and found.constant == 0.0
     assert "rule 'seats': the price -4 needs a minimum" in str(next(iter(faults)))
 
 
