@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from omniopt.actions.candidates import Candidates
+from omniopt.actions.catalogue import Catalogue
 from omniopt.decisions.problem import Problem
 from omniopt.errors import BadInput
 from omniopt.tables import read_parquet, sha256_of, write_parquet
 
+SHOWN = ("value", "cost", "response")  # measures of every contact
 ALTERNATIVES = 5  # best contacts not chosen that are kept for each customer
 FILES = (
     "plan.parquet", "certificate.json", "scores.parquet", "dropped.parquet", "alternatives.parquet",
@@ -147,44 +148,51 @@ class Plan:
         )
 
 
+def frame_of(
+    catalogue: Catalogue, customer: np.ndarray, action: np.ndarray, fallback: np.ndarray | None = None
+) -> dict[str, Any]:
+    """Show contacts by their ids, column by column.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+    customer, action : ndarray of int64
+        Codes.
+    fallback : ndarray of int64, optional
+        Codes of channels, or -1; the column is left out if not given.
+    """
+    rows = catalogue.actions.take(action)
+    columns: dict[str, Any] = {
+        "customer_id": catalogue.ids_at("customer", customer),
+        "action_id": catalogue.ids_at("action", action),
+        "offer_id": catalogue.ids_at("offer", rows.codes["offer"]),
+        "channel": catalogue.ids_at("channel", rows.codes["channel"]),
+        "date": _dates(catalogue, rows.day),
+    }
+    return columns if fallback is None else columns | {"fallback": catalogue.ids_at("channel", fallback)}
+
+
 def contact_frame(problem: Problem, index: np.ndarray) -> pd.DataFrame:
     """Show candidates by their ids and measures, one row each."""
-    return _frame(problem, problem.candidates, index).assign(
-        objective=problem.sign * problem.objective[index]
-    )
+    c = problem.candidates
+    columns = frame_of(problem.catalogue, c.customer[index], c.action[index], c.fallback[index])
+    for name in SHOWN:
+        measure = c.measures.get(name)
+        known = measure[index] if measure is not None else action_measure(c.catalogue, name, c.action[index])
+        columns[name] = np.full(len(index), np.nan) if known is None else known
+    return pd.DataFrame(columns).assign(objective=problem.sign * problem.objective[index])
 
 
-def _frame(problem: Problem, c: Candidates, index: np.ndarray) -> pd.DataFrame:
-    catalogue = problem.catalogue
-    rows = c.rows().take(index)
-    fallback = c.fallback[index]
-    names = np.array([*catalogue.ids("channel"), None], dtype=object)
-    columns: dict[str, Any] = {
-        "customer_id": pd.array(catalogue.ids("customer")[rows.codes["customer"]], dtype="str"),
-        "action_id": pd.array(catalogue.ids("action")[rows.codes["action"]], dtype="str"),
-        "offer_id": pd.array(catalogue.ids("offer")[rows.codes["offer"]], dtype="str"),
-        "channel": pd.array(catalogue.ids("channel")[rows.codes["channel"]], dtype="str"),
-        "date": _dates(problem, rows.day),
-        "fallback": pd.array(names[fallback], dtype="str"),
-    }
-    for name in ("value", "cost", "response"):
-        measure = _measure(problem, c, name)
-        columns[name] = np.full(len(index), np.nan) if measure is None else measure[index]
-    return pd.DataFrame(columns)
-
-
-def _measure(problem: Problem, c: Candidates, name: str) -> np.ndarray | None:
-    """Value, cost or response of every candidate, where the project has such a measure."""
-    if name in c.measures:
-        return c.measures[name]
-    action = problem.catalogue.entities["action"]
-    if name in action and pd.api.types.is_numeric_dtype(action[name]):
-        return action[name].to_numpy(np.float64)[c.action]
+def action_measure(catalogue: Catalogue, name: str, action: np.ndarray) -> np.ndarray | None:
+    """Return a measure of the actions themselves, where they have it."""
+    frame = catalogue.entities["action"]
+    if name in frame and pd.api.types.is_numeric_dtype(frame[name]):
+        return frame[name].to_numpy(np.float64)[action]
     return None
 
 
-def _dates(problem: Problem, day: np.ndarray) -> Any:
-    start = problem.catalogue.start
+def _dates(catalogue: Catalogue, day: np.ndarray) -> np.ndarray:
+    start = catalogue.start
     if start is None:
         return day.astype(np.int32)
     return (start + (day - 1).astype("timedelta64[D]")).astype("datetime64[s]")
@@ -192,15 +200,17 @@ def _dates(problem: Problem, day: np.ndarray) -> Any:
 
 def dropped_frame(problem: Problem) -> pd.DataFrame:
     """List the candidates that were taken out, with the reason."""
-    everything = problem.everything
-    index = np.flatnonzero(everything.reason)
-    bare = Candidates(
-        everything.catalogue, everything.customer, everything.action, everything.reason, everything.reasons,
-        everything.delivery, everything.fallback,
-    )  # fmt: skip
-    frame = _frame(problem, bare, index)[["customer_id", "action_id", "offer_id", "channel", "date"]]
-    reason = pd.Categorical.from_codes(everything.reason[index], categories=everything.reasons)
-    return frame.assign(reason=reason.astype("str"))
+    c = problem.everything
+    out = np.flatnonzero(c.reason)
+    return dropped_rows(c.catalogue, c.customer[out], c.action[out], c.reason[out], c.reasons)
+
+
+def dropped_rows(
+    catalogue: Catalogue, customer: np.ndarray, action: np.ndarray, reason: np.ndarray, reasons: list[str]
+) -> pd.DataFrame:
+    """List candidates that were taken out; a reason is its place among the texts."""
+    text = pd.Categorical.from_codes(reason, categories=reasons).astype("str")
+    return pd.DataFrame(frame_of(catalogue, customer, action) | {"reason": text})
 
 
 def alternatives_frame(problem: Problem, chosen: np.ndarray, worth: np.ndarray) -> pd.DataFrame:
