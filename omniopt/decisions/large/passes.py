@@ -1,0 +1,309 @@
+"""Compiled passes over a range of units: sums, best sets, losses, and the units close to a change."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from omniopt.decisions.large.kernels import (
+    add_noise,
+    compiled,
+    fill_worths,
+    find_sets,
+    make_work,
+    making_arrays,
+    search,
+)
+from omniopt.decisions.large.shape import FREE, ONE
+
+MANY = 16  # sets that a smoothed choice is split among at most
+
+
+class Rows(NamedTuple):
+    """The coupling rows by column: entries of (bin, term) i are ``start[i]:start[i + 1]``."""
+
+    start: np.ndarray
+    row: np.ndarray
+    coefficient: np.ndarray
+    count: int
+
+
+class Sums(NamedTuple):
+    """What a pass adds up, see `omniopt.decisions.large.sweep.Sweep`."""
+
+    value: float
+    value_low: float
+    smooth: float
+    mixed: float
+    contacts: int
+    cut: int
+    impossible: int
+    use: np.ndarray
+    curvature: np.ndarray
+
+
+@making_arrays
+def sweep_part(first, last, stride, data, rules, rows, table, width, near, sizes):  # type: ignore[no-untyped-def]
+    """Add up over units ``first`` to ``last - 1`` whose number is a multiple of ``stride``.
+
+    With ``near`` of the units' length, units with another set within ``width`` of the best are
+    marked there and left out, and nothing is smoothed. Without rows there is no curvature.
+    """
+    split = len(near) > 0
+    most = 2 if split else (MANY if width > 0.0 else 1)
+    work = make_work(most, sizes)
+    use = np.zeros(table.shape)
+    k = rows.count
+    curvature = np.zeros((k, k))
+    change = np.zeros((3, k))
+    touched = np.empty(k, np.int64)
+    value, low, smooth, mixed = 0.0, 0.0, 0.0, 0.0
+    cuts, contacts, impossible = 0, 0, -1
+    u = first + (-first) % stride
+    while u < last:
+        a, z = data.start[u], data.start[u + 1]
+        greatest = fill_worths(a, z, data.bin, data.measures, table, work.worth)
+        shape = rules.shape[data.template[u]]
+        if shape == ONE and _alone(greatest, z - a, width, work):
+            count, total, cut = 1, greatest, False
+        else:
+            count, total, cut = find_sets(u, z - a, data, rules, most, width, work)
+        if count == 0 and not cut:
+            if impossible < 0:
+                impossible = u
+            u += stride
+            continue
+        if split and (count > 1 or cut):
+            near[u] = True
+            u += stride
+            continue
+        new = value + total  # Neumaier's sum
+        low += (value - new) + total if abs(value) >= abs(total) else (total - new) + value
+        value = new
+        cuts += cut
+        if count and not cut:
+            contacts = max(contacts, work.size[0])
+        if shape == FREE and width > 0.0 and not split:
+            s, p = _share_flips(a, z - a, width, data, rows, work, use, curvature, change, touched)
+        elif count > 1:
+            s, p = _share_sets(a, count, width, data, rows, work, use, curvature, change, touched)
+        else:
+            s, p = total, total
+            if count:
+                _add_use(0, 1.0, a, data, work, use)
+        smooth += s - total
+        mixed += p - total
+        u += stride
+    return Sums(value, low, smooth, mixed, contacts, cuts, impossible, use, curvature)
+
+
+@compiled
+def _alone(greatest, m, width, work):  # type: ignore[no-untyped-def]
+    """Whether the best contact of a unit that may have one leads by ``width``; list it if so."""
+    within, at = 0, -1
+    low = greatest - width
+    if width > 0.0:
+        for i in range(m):
+            within += work.worth[i] > low
+        if within + (low < 0.0) > 1:
+            return False
+    work.total[0], work.size[0] = greatest, 0
+    if greatest > 0.0:
+        at = 0
+        while work.worth[at] != greatest:
+            at += 1
+        work.size[0], work.member[0, 0] = 1, at
+    return True
+
+
+@compiled
+def _share_sets(first, count, width, data, rows, work, use, curvature, change, touched):  # type: ignore[no-untyped-def]
+    """Split a unit of choice among the best sets; return its smoothed worth, and its worth as split.
+
+    The split p is the greatest of ``Σ p_s w_s - width/2 Σ p_s²``; half a ``width`` is added so that a
+    set alone is worth what it is.
+    """
+    total = work.total
+    part, level, members = -width, -np.inf, 0
+    for s in range(count):
+        if total[s] <= level:
+            break
+        part += total[s]
+        members = s + 1
+        level = part / members
+    worth, squares = 0.0, 0.0
+    for s in range(members):
+        p = (total[s] - level) / width
+        worth += p * total[s]
+        squares += p * p
+        _add_use(s, p, first, data, work, use)
+    if rows.count and members > 1:
+        _add_curvature(first, members, 1.0 / width, data, rows, work, curvature, change, touched)
+    return worth + 0.5 * width * (1.0 - squares), worth
+
+
+@compiled
+def _share_flips(first, m, width, data, rows, work, use, curvature, change, touched):  # type: ignore[no-untyped-def]
+    """Split each contact's choice between having it and not, in a unit without rows."""
+    smooth, mixed = 0.0, 0.0
+    work.size[0], work.size[1] = 0, 1
+    for i in range(m):
+        w = work.worth[i]
+        p = min(max(0.5 + 0.5 * w / width, 0.0), 1.0)
+        if p > 0.0:
+            work.member[1, 0] = i
+            _add_use(1, p, first, data, work, use)
+            mixed += p * w
+            smooth += p * w + 0.5 * width * (1.0 - p * p - (1.0 - p) * (1.0 - p))
+            if p < 1.0 and rows.count:
+                _add_curvature(first, 2, 1.0 / width, data, rows, work, curvature, change, touched)
+    return smooth, mixed
+
+
+@compiled
+def _add_use(s, p, first, data, work, use):  # type: ignore[no-untyped-def]
+    """Add a set's measures, by bin."""
+    for i in range(work.size[s]):
+        j = first + work.member[s, i]
+        b = data.bin[j]
+        use[b, 0] += p
+        for t in range(data.measures.shape[1]):
+            use[b, t + 1] += p * data.measures[j, t]
+
+
+@compiled
+def _add_curvature(first, members, by, data, rows, work, curvature, change, touched):  # type: ignore[no-untyped-def]
+    """Add ``by`` times the spread of the sets' use of the rows, as if they were equally likely.
+
+    Only the rows that some set uses differently from the best one are touched; only the lower
+    triangle is filled. ``change`` is that of one set, of all, and whether a row is among ``touched``.
+    """
+    count = 0
+    for s in range(1, members):
+        count = _add_change(s, 1.0, first, data, rows, work, change, touched, count)
+        count = _add_change(0, -1.0, first, data, rows, work, change, touched, count)
+        for x in range(count):
+            one = change[0, touched[x]]
+            change[1, touched[x]] += one
+            if one != 0.0:
+                for y in range(count):
+                    if touched[y] <= touched[x]:
+                        curvature[touched[x], touched[y]] += by * one * change[0, touched[y]]
+        for x in range(count):
+            change[0, touched[x]] = 0.0
+    for x in range(count):
+        one = change[1, touched[x]] / members
+        for y in range(count):
+            if touched[y] <= touched[x]:
+                curvature[touched[x], touched[y]] -= by * one * change[1, touched[y]]
+    for x in range(count):
+        change[1:, touched[x]] = 0.0
+
+
+@compiled
+def _add_change(s, sign, first, data, rows, work, change, touched, count):  # type: ignore[no-untyped-def]
+    """Add a set's use of the rows; return how many rows have been touched so far."""
+    terms = data.measures.shape[1]
+    for i in range(work.size[s]):
+        j = first + work.member[s, i]
+        for t in range(terms + 1):
+            at = np.int64(data.bin[j]) * (terms + 1) + t
+            by = sign * (data.measures[j, t - 1] if t else 1.0)
+            for e in range(rows.start[at], rows.start[at + 1]):
+                r = rows.row[e]
+                if change[2, r] == 0.0:
+                    change[2, r] = 1.0
+                    touched[count] = r
+                    count += 1
+                change[0, r] += by * rows.coefficient[e]
+    return count
+
+
+@making_arrays
+def best_part(first, last, data, rules, table, width, noise, sizes, value, margin, chosen, searched):  # type: ignore[no-untyped-def]
+    """Write down every unit's best worth, its lead over the next set, and the set; return the largest set."""
+    work = make_work(2, sizes)
+    contacts = 0
+    for u in range(first, last):
+        a, z = data.start[u], data.start[u + 1]
+        fill_worths(a, z, data.bin, data.measures, table, work.worth)
+        if noise > 0.0:
+            add_noise(u, a, z, data, noise, work.worth)
+        count, total, cut = find_sets(u, z - a, data, rules, 2, width, work)
+        value[u] = total if count or cut else -np.inf
+        margin[u] = work.total[0] - work.total[1] if count > 1 else np.inf
+        searched[u] = not cut
+        if cut:
+            margin[u] = 0.0
+        if count:
+            contacts = max(contacts, work.size[0])
+            for i in range(work.size[0]):
+                chosen[a + work.member[0, i]] = True
+    return contacts
+
+
+@making_arrays
+def losses_part(first, last, units, place, data, rules, table, sizes, loss):  # type: ignore[no-untyped-def]
+    """Write down what each candidate's unit loses if the candidate's fate is turned round.
+
+    ``loss`` from ``place[i]`` on belongs to the candidates of ``units[i]``. Never overstated; 0 in
+    units whose search was cut.
+    """
+    work = make_work(2, sizes)
+    in_best = np.zeros(len(work.worth), np.bool_)
+    for n in range(first, last):
+        u = units[n]
+        a, z = data.start[u], data.start[u + 1]
+        fill_worths(a, z, data.bin, data.measures, table, work.worth)
+        count, total, cut = find_sets(u, z - a, data, rules, 2, np.inf, work)
+        best = work.total[0] if count else -np.inf
+        second = work.total[1] if count > 1 else -np.inf
+        in_best[: z - a] = False
+        for i in range(work.size[0] if count else 0):
+            in_best[work.member[0, i]] = True
+        for i in range(z - a):
+            at = place[n] + i
+            if cut or count == 0:
+                loss[at] = 0.0
+                continue
+            shape = rules.shape[data.template[u]]
+            if shape == FREE:
+                loss[at] = abs(work.worth[i])
+            elif shape == ONE:
+                loss[at] = best - (second if in_best[i] else work.worth[i])
+            else:
+                loss[at] = max(best - _turned(i, z - a, data.template[u], in_best[i], rules, work), 0.0)
+    return 0
+
+
+@compiled
+def _turned(i, m, template, inside, rules, work):  # type: ignore[no-untyped-def]
+    """Return what none of the sets without a candidate exceeds, or of those with it."""
+    worth = work.worth[i]
+    if worth == -np.inf:
+        return -np.inf
+    if inside:
+        work.worth[i] = -np.inf
+        _, total, _ = search(m, template, rules, 1, 0.0, 0, work)
+        work.worth[i] = worth
+        return total
+    key = work.key[i]  # it comes first, where the search keeps it
+    work.worth[i], work.key[i], work.worth[0], work.key[0] = work.worth[0], work.key[0], worth, key
+    _, total, _ = search(m, template, rules, 1, 0.0, 1, work)
+    work.worth[0], work.key[0], work.worth[i], work.key[i] = work.worth[i], work.key[i], worth, key
+    return total
+
+
+@compiled
+def take_part(first, last, units, place, data, bins, measures, keys):  # type: ignore[no-untyped-def]
+    """Copy the candidates of some units to ``place[i]`` on."""
+    for n in range(first, last):
+        a = data.start[units[n]]
+        for i in range(data.start[units[n] + 1] - a):
+            bins[place[n] + i] = data.bin[a + i]
+            for t in range(measures.shape[1]):
+                measures[place[n] + i, t] = data.measures[a + i, t]
+            if len(keys):
+                keys[place[n] + i] = data.key[a + i]
+    return 0
