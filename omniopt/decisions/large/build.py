@@ -109,7 +109,8 @@ def build_large(project: Project, scores: pd.DataFrame | None = None) -> tuple[L
     )  # fmt: skip
     stand_ins = group_scopes(bins, scopes)
     occurring = bin_candidates(bins, np.flatnonzero(bins.occurs), stand_ins.catalogue)
-    empty = np.setdiff1d(np.unique(grouping.of), grouping.of[living.customer])
+    empty = np.ones(len(templates.template_of), bool)
+    empty[grouping.of[living.customer]] = False
     large = Large(
         project, tables, policy, catalogue, bins, columns, stated.coupling, stated.watched, stated.system,
         stated.ranked, templates.templates, grouping, _positions(layout, bins, lock),
@@ -118,7 +119,7 @@ def build_large(project: Project, scores: pd.DataFrame | None = None) -> tuple[L
         notes=idle_rules(policy, living.matched, [stated.coupling, stated.watched], occurring, stand_ins),
         extra={
             "taken_out": living.out, "template_of": templates.template_of, "member": templates.member,
-            "unmet": unmet(templates.templates, templates.template_of, empty),
+            "unmet": unmet(templates.templates, templates.template_of, np.flatnonzero(empty)),
         },
     )  # fmt: skip
     return large, read
@@ -132,8 +133,8 @@ def _sift(
     permission = build_permission(catalogue, tables, faults)
     group_of, customer = group_customers(policy, scopes)
     action, fallback = list_kinds(catalogue)
-    none = np.zeros(len(customer) * len(action), bool)
-    bins = Bins(group_of, customer, action, fallback, none, [], {})
+    occurs = np.zeros(len(customer) * len(action), bool)
+    bins = Bins(group_of, customer, action, fallback, occurs, [], {})
     gate = Gate(catalogue, permission, policy, bins, eligible(policy, bins, scopes), scopes)
     vetoed = _find(project, "vetoes", "veto", given, catalogue, faults)[0]
     locked, pairs = _find(project, "locks", "lock", given, catalogue, faults)
@@ -144,12 +145,10 @@ def _sift(
                 catalogue.ids_at(e, np.array([c]))[0] for e, c in (("customer", whose), ("action", what))
             ]
             faults.add(f"the lock of customer {names[0]}, action {names[1]} cannot hold: {gate.reasons[why]}")
-    occurs = none.copy()
-    occurs[living.bin] = True
     holds = living.lock_reason == 0
     whose, what = (codes[holds] for codes in pairs)
     kind = living.bin[_rows(living, bins, whose, what)] % bins.kinds
-    return living, replace(bins, occurs=occurs), (whose, kind.astype(np.int64))
+    return living, replace(bins, occurs=living.occurs), (whose, kind.astype(np.int64))
 
 
 def _find(

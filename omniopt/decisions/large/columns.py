@@ -39,6 +39,8 @@ class Living:
         Those that have any, ascending.
     start : ndarray of int64, shape (c + 1,)
     bin : ndarray of int32, shape (n,)
+    occurs : ndarray of bool, shape (b,)
+        Whether any of them is in a bin.
     marks : ndarray of int32
         For each given candidate its bin, or -1 if it was taken out.
     dropped, matched : dict of str to int
@@ -51,6 +53,7 @@ class Living:
     customer: np.ndarray
     start: np.ndarray
     bin: np.ndarray
+    occurs: np.ndarray
     marks: np.ndarray
     given: Given
     dropped: dict[str, int]
@@ -80,6 +83,7 @@ def find_living(given: Given, gate: Gate, vetoed: np.ndarray, locked: np.ndarray
     """
     marks = empty_array(len(given), np.int32)
     alive = np.zeros(len(given.customer), np.int64)
+    occurs = np.zeros(len(gate.bins), bool)
     lots = lots_of(given.start)
     listed = len(given) <= LISTED
     why_locked = np.zeros(len(locked), np.int64)
@@ -88,6 +92,7 @@ def find_living(given: Given, gate: Gate, vetoed: np.ndarray, locked: np.ndarray
         bin, reason, matched = gate.judge(given, lot, vetoed)
         rows, lives = given.rows(lot), reason == 0
         marks[rows] = np.where(lives, bin, -1)
+        occurs[bin[lives]] = True
         begins = given.start[slice(*lot)] - rows.start
         alive[slice(*lot)] = np.add.reduceat(lives, begins, dtype=np.int64)
         mine = slice(*np.searchsorted(locked, [rows.start, rows.stop]))
@@ -108,7 +113,7 @@ def find_living(given: Given, gate: Gate, vetoed: np.ndarray, locked: np.ndarray
     whole = int(start[-1]) == len(given)
     return Living(
         given.customer[has], start,
-        marks if whole else _compressed(marks, marks, given.start, lots, int(start[-1])), marks, given,
+        marks if whole else _compressed(marks, marks, given.start, lots, int(start[-1])), occurs, marks, given,
         {reason: int(n) for reason, n in zip(gate.reasons[1:], counts[1:], strict=True) if n},
         {rule.name: int(n) for rule, n in zip(gate.rules, matched, strict=True)}, out, why_locked,
     )  # fmt: skip

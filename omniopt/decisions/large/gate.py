@@ -101,19 +101,21 @@ class Gate:
         self, catalogue: Catalogue, permission: Permission, policy: Policy, bins: Bins, eligible: Eligible,
         scopes: Scopes,
     ) -> None:  # fmt: skip
-        self.catalogue, self.rules, self.bins = catalogue, policy.eligibility, bins
-        self.eligible, self.scopes = eligible, scopes
+        self.rules, self.bins, self.eligible = policy.eligibility, bins, eligible
         self.permitted = _Permitted(catalogue, permission)
-        self.first_kind = np.searchsorted(bins.action, np.arange(len(catalogue.actions)))
         channels = catalogue.ids("channel")
         self.reasons = ["", NOT_VALID, *(f"{NO_CONSENT_FOR} {name}" for name in channels), NO_ZONE, SILENT]
         refusal = np.zeros((4, len(channels)), np.int16)
         refusal[NO_CONSENT] = np.arange(len(channels)) + 2
         refusal[NO_TIME_ZONE], refusal[NOT_A_SEND_DAY] = len(channels) + 2, len(channels) + 3
-        self.refusal = np.ascontiguousarray(refusal[:, catalogue.actions.codes["channel"]])
+        self.refusal = refusal[:, catalogue.actions.codes["channel"]]
         self.asked = len(self.reasons) - 1  # the policy's rules come after these
         self.reasons += [rule.name for rule in policy.eligibility] + [VETO]
-        self.invalid = invalid_actions(catalogue)
+        every = np.arange(len(catalogue.actions))
+        self.plain_reason = self.refusal[self.permitted.on_channel, every]
+        self.plain_reason[invalid_actions(catalogue)] = 1
+        first_kind = np.searchsorted(bins.action, every)
+        self.plain_kind = (first_kind + self.permitted.fallback_open).astype(np.int32)
         self.resting = _Resting(catalogue, policy.eligibility, scopes)
 
     def judge(self, given: Given, lot: tuple[int, int], vetoed: np.ndarray) -> Judged:
@@ -127,13 +129,16 @@ class Gate:
             Positions of the candidates that people ruled out, ascending.
         """
         customers, rows = given.customer[slice(*lot)], given.rows(lot)
-        owner = np.repeat(np.arange(lot[1] - lot[0]), np.diff(given.start[lot[0] : lot[1] + 1]))
+        count = np.diff(given.start[lot[0] : lot[1] + 1])
+        owner = np.repeat(np.arange(len(count)), count)
         action = given.actions(lot)
-        why = self.permitted.on_channel(owner, customers, action)
-        bin = self.bins.group_of[customers].astype(np.int64)[owner] * self.bins.kinds
-        bin += self.first_kind[action] + self.permitted.on_fallback(owner, customers, action)
-        reason = self.refusal[why, action]
-        reason[self.invalid[action]] = 1
+        reason, kind = self.plain_reason[action], self.plain_kind[action]
+        at, why = self.permitted.ask(owner, customers, action, 1)
+        at, why = at[reason[at] == 0], why[reason[at] == 0]
+        reason[at] = self.refusal[why, action[at]]
+        at, why = self.permitted.ask(owner, customers, action, 2)
+        kind[at] += why == ALLOWED
+        bin = (self.bins.group_of[customers] * np.int32(self.bins.kinds))[owner] + kind
         rule, matched, bin = self._rules(customers, owner, action, bin)
         struck = (reason == 0) & (rule > 0)
         reason[struck] = rule[struck] + self.asked
@@ -163,7 +168,15 @@ class Gate:
 
 
 class _Permitted:
-    """Permission by (channel, day) where it is the same for everybody, else by customer."""
+    """Permission by channel and day where it is the same for everybody, else by customer.
+
+    Attributes
+    ----------
+    on_channel : ndarray of int8
+        For each action the reason against it, ALLOWED where customers have to be asked.
+    fallback_open : ndarray of bool
+        For each action whether everybody may be contacted on its fallback.
+    """
 
     def __init__(self, catalogue: Catalogue, permission: Permission) -> None:
         self.permission = permission
@@ -171,44 +184,37 @@ class _Permitted:
         second = catalogue.fallback[channel] if len(channel) else channel
         reserve = np.flatnonzero(second >= 0)
         both = np.stack([np.append(channel, second[reserve]), np.append(day, day[reserve])])
-        pairs, place = np.unique(both, axis=1, return_inverse=True)
-        self.channel, self.day = pairs
-        self.first = place[: len(channel)]
-        self.second = np.full(len(channel), -1)
-        self.second[reserve] = place[len(channel) :]
-        self.personal = (permission.requires_consent | permission.requires_zone)[self.channel]
-        self.fixed = np.zeros(len(self.channel), np.int8)
-        plain = np.flatnonzero(~self.personal)  # whom one asks about makes no difference
+        (self.channel, self.day), place = np.unique(both, axis=1, return_inverse=True)
+        personal = (permission.requires_consent | permission.requires_zone)[self.channel]
+        reason = np.zeros(len(personal), np.int8)
+        plain = np.flatnonzero(~personal)  # whom one asks about makes no difference
         if len(permission.has_zone):
-            self.fixed[plain] = permission.reason(0 * plain, self.channel[plain], self.day[plain])
+            reason[plain] = permission.reason(0 * plain, self.channel[plain], self.day[plain])
+        legs = np.full((2, len(channel)), -1)
+        legs[0], legs[1, reserve] = place[: len(channel)], place[len(channel) :]
+        self.on_channel = reason[legs[0]]
+        self.fallback_open = np.zeros(len(channel), bool)
+        self.fallback_open[reserve] = ((reason == ALLOWED) & ~personal)[legs[1, reserve]]
+        self.asked = np.flatnonzero(personal)
+        number = np.full(len(personal) + 1, -1)  # the last one is that of no channel
+        number[self.asked] = np.arange(len(self.asked))
+        self.number = number[legs]
 
-    def on_channel(self, owner: np.ndarray, customers: np.ndarray, action: np.ndarray) -> np.ndarray:
-        """Return ALLOWED or the reason against each contact on its own channel."""
-        return self._reasons(owner, customers, self.first[action])
-
-    def on_fallback(self, owner: np.ndarray, customers: np.ndarray, action: np.ndarray) -> np.ndarray:
-        """Say which contacts have a fallback channel that is open to them."""
-        pair = self.second[action]
-        open_ = pair >= 0
-        at = np.flatnonzero(open_)
-        open_[at] = self._reasons(owner[at], customers, pair[at]) == ALLOWED
-        return open_
-
-    def _reasons(self, owner: np.ndarray, customers: np.ndarray, pair: np.ndarray) -> np.ndarray:
-        reason = self.fixed[pair]
-        if not self.personal.any():
-            return reason
-        at = np.flatnonzero(self.personal[pair])
-        asked = np.flatnonzero(self.personal)
-        if len(asked) * len(customers) > len(at):
-            own = pair[at]
-            reason[at] = self.permission.reason(customers[owner[at]], self.channel[own], self.day[own])
-            return reason
-        everybody, every = np.repeat(customers, len(asked)), np.tile(asked, len(customers))
+    def ask(
+        self, owner: np.ndarray, customers: np.ndarray, action: np.ndarray, leg: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Ask customers about their contacts: which ones depend on them, and ALLOWED or the reason."""
+        number = self.number[leg - 1]
+        if not (number >= 0).any():
+            return np.zeros(0, np.int64), np.zeros(0, np.int8)
+        number = number[action]
+        at = np.flatnonzero(number >= 0)
+        if len(self.asked) * len(customers) > len(at):
+            pair = self.asked[number[at]]
+            return at, self.permission.reason(customers[owner[at]], self.channel[pair], self.day[pair])
+        everybody, every = np.repeat(customers, len(self.asked)), np.tile(self.asked, len(customers))
         table = self.permission.reason(everybody, self.channel[every], self.day[every])
-        column = np.cumsum(self.personal) - 1
-        reason[at] = table[owner[at] * len(asked) + column[pair[at]]]
-        return reason
+        return at, table[owner[at] * len(self.asked) + number[at]]
 
 
 class _Resting:
