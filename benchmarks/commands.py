@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-KEPT = ("status", "objective", "bound", "gap", "candidates", "customers", "coupling_rows", "solver", "seconds",
-        "peak_memory_mb")  # fmt: skip
+#: What is taken over from a certificate.
+KEPT = (
+    "status", "objective", "bound", "gap", "candidates", "customers", "coupling_rows", "solver", "seconds",
+)  # fmt: skip
 
 
-def python(*arguments: str, cores: int = 0) -> tuple[int, float, float, str]:
+def python(*arguments: str, cores: int = 0, seconds: float | None = None) -> tuple[int, float, float, str]:
     """Run Python in a process of its own.
 
     Parameters
@@ -25,27 +29,47 @@ def python(*arguments: str, cores: int = 0) -> tuple[int, float, float, str]:
         Its arguments.
     cores : int
         How many cores it may use; 0 for all. Needs ``taskset``, which is on Linux.
+    seconds : float, optional
+        After which the process and its children are ended.
 
     Returns
     -------
     tuple
-        Exit status, seconds, the process's largest resident memory in MB, and what it printed.
+        Exit status, seconds, the largest resident memory of the process in MB (0 where the system does not
+        tell), and what it printed.
     """
     command = [sys.executable, *arguments]
     if cores and shutil.which("taskset"):
         command = ["taskset", "-c", ",".join(map(str, sorted(_allowed())[:cores])), *command]
     paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
-    began = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment)
-    assert process.stdout is not None
-    said = process.stdout.read().decode()
-    # wait4 tells the memory of this child alone
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - began
-    process.returncode = os.waitstatus_to_exitcode(status)
-    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
-    return process.returncode, seconds, usage.ru_maxrss / unit, said
+    began, memory = time.perf_counter(), 0.0
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(
+            command, stdout=said, stderr=subprocess.STDOUT, env=environment, start_new_session=True
+        )
+        try:
+            while process.poll() is None:
+                # not from getrusage: what the parent had in memory when it started the child counts there
+                memory = max(memory, _peak_mb(process.pid))
+                if seconds is not None and time.perf_counter() - began > seconds:
+                    os.killpg(process.pid, signal.SIGKILL)
+                time.sleep(0.01)
+            taken = time.perf_counter() - began
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+        said.seek(0)
+        return process.returncode, taken, memory, said.read().decode(errors="replace")
+
+
+def _peak_mb(process: int) -> float:
+    try:
+        status = Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return 0.0
+    found = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")]
+    return int(found[0]) / 1024 if found else 0.0
 
 
 def _allowed() -> set[int]:
