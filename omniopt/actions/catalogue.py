@@ -92,13 +92,16 @@ class Catalogue:
     multi_valued: dict[str, str] = field(default_factory=dict)
 
     def ids(self, entity: str) -> np.ndarray:
-        """Return the sorted ids of an entity as objects; to show a few of many, see `ids_at`."""
+        """Return the sorted ids of an entity as objects; of many, `ids_of` returns them as they are kept."""
         return self.entities[entity][ID_COLUMN[entity]].to_numpy(dtype=object)
+
+    def ids_of(self, entity: str) -> pd.api.extensions.ExtensionArray:
+        """Return the sorted ids of an entity as an array of text, without an object for each."""
+        return self.entities[entity][ID_COLUMN[entity]].array
 
     def ids_at(self, entity: str, codes: np.ndarray) -> pd.Series:
         """Return the ids of the given codes as text, a missing value where the code is -1."""
-        codes = pa.array(codes, mask=np.asarray(codes) < 0)
-        return pd.Series(pd.array(self._texts(entity).take(codes), dtype="str"))
+        return pd.Series(self.ids_of(entity).take(codes, allow_fill=True))
 
     def codes_of(self, entity: str, ids: pd.Series) -> np.ndarray:
         """Translate ids to codes, int64; -1 where an id is missing or unknown."""

@@ -20,14 +20,14 @@ class Units:
     ----------
     of : ndarray of int64
         Unit of each customer, by customer code.
-    names : ndarray of object
+    names : StringArray
         For messages: customer ids, or household ids.
     word : str
         "customer" or "household".
     """
 
     of: np.ndarray
-    names: np.ndarray
+    names: pd.api.extensions.ExtensionArray
     word: str
 
 
@@ -35,7 +35,7 @@ class Units:
 def build_units(contact: list[Contact], scopes: Scopes) -> Units:
     """Return the units that a policy's contact rules need."""
     catalogue = scopes.catalogue
-    ids = catalogue.ids("customer")
+    ids = catalogue.ids_of("customer")
     alone = Units(np.arange(len(ids), dtype=np.int64), ids, "customer")
     asking = [rule.name for rule in contact if rule.unit == "household"]
     if not asking:
@@ -57,4 +57,4 @@ def build_units(contact: list[Contact], scopes: Scopes) -> Units:
         )  # fmt: skip
     if len(missing) > 10:
         scopes.fault(asking[0], f"{len(missing) - 10} more customers have no household_id")
-    return Units(np.where(codes < 0, 0, codes).astype(np.int64), np.asarray(names, object), "household")
+    return Units(np.where(codes < 0, 0, codes).astype(np.int64), pd.array(names, dtype="str"), "household")

@@ -9,14 +9,11 @@ import pandas as pd
 
 from omniopt.actions.candidates import Candidates
 from omniopt.actions.catalogue import Rows
-from omniopt.decisions.large.bins import first_of, group_scopes, renumbered, stand_in_scopes
+from omniopt.decisions.large.bins import first_of, group_scopes, renumbered, stand_in_scopes, tell_apart
+from omniopt.decisions.large.seen import Rule, seen_by
 from omniopt.decisions.large.shape import Bins
-from omniopt.rules.policy import Conflict, Contact, Requires
 from omniopt.rules.units import Units
 from omniopt.rules.where import Scopes, expand
-
-Rule = Contact | Conflict | Requires
-LONGEST = {"week": 7, "month": 31}  # days of a calendar period
 
 
 @dataclass(frozen=True)
@@ -50,14 +47,17 @@ class Alike:
 
     Attributes
     ----------
+    plain : bool
+        Whether it is enough to know the groups of a unit's members.
     state : ndarray of int32, shape (units,)
-        Units of the same state are alike.
+        Units of the same state are alike. Of those in `Pasts.first` only, where ``plain``.
     unit : ndarray of int64, shape (states,)
         One unit of each state, which stands for it.
     past : Rows
         The past contacts that the rule can see, by customer.
     """
 
+    plain: bool
     state: np.ndarray
     unit: np.ndarray
     past: Rows
@@ -113,25 +113,43 @@ class StandIns:
 
 
 class Pasts:
-    """Finds out which units a rule treats alike."""
+    """Finds out which units a rule treats alike.
+
+    Attributes
+    ----------
+    plain : ndarray of int32, shape (units,)
+        Number of every unit by the groups of its members.
+    first : ndarray of int64
+        The first unit of each of these numbers.
+    """
 
     def __init__(self, bins: Bins, scopes: Scopes, members: Members) -> None:
         self.bins, self.whole, self.members = bins, scopes, members
         self.history = scopes.catalogue.history
         self.scopes = group_scopes(bins, scopes)
-        self.plain = self._of_members(bins.group_of, len(bins.customer))
+        self.units = np.arange(len(members.start) - 1)
+        state, count = self._of_members(self.units, bins.group_of, len(bins.customer))
+        self.plain = state
+        self.first = first_of(state, count)
+        there = np.packbits(bins.occurs.reshape(-1, bins.kinds), axis=1)
+        self._open = np.unique(there, axis=0, return_inverse=True)[1].ravel()
 
     def alike(self, rule: Rule, present: Present | None = None) -> Alike:
         """Return the units that a rule treats alike."""
-        seen, label = self._seen(rule)
-        if not len(seen) and present is None:
-            return Alike(*self.plain, self.history.take(seen))
-        state, count = self.bins.group_of, len(self.bins.customer)
-        for customer, mark in [(self.history.codes["customer"][seen], label)] + (
+        group, _ = tell_apart([rule], self.scopes)
+        group, count = renumbered(self._open * len(group) + group, len(group) ** 2)
+        at, label = seen_by(rule, self.scopes, self.history.codes["customer"])
+        past = self.history.take(at)
+        if not len(at) and present is None:
+            state, states = self._of_members(self.first, group[self.bins.group_of], count)
+            return Alike(True, state, self.first[first_of(state, states)], past)
+        state = group[self.bins.group_of]
+        for customer, mark in [(past.codes["customer"], label)] + (
             [] if present is None else [(present.customer, present.held)]
         ):
             state, count = _told_apart(state, count, customer, mark)
-        return Alike(*self._of_members(state, count), self.history.take(seen))
+        state, states = self._of_members(self.units, state, count)
+        return Alike(False, state, first_of(state, states), past)
 
     def at_once(self, candidates: int) -> int:
         """How many units have about so many candidates, at least one."""
@@ -160,66 +178,18 @@ class Pasts:
         candidates = Candidates(
             scopes.catalogue, customer, bins.action[kind], none, [""], np.ones(len(kind)), bins.fallback[kind]
         )
-        units = Units(of, np.asarray(grouping.names)[unit], grouping.word)
+        units = Units(of, grouping.names[unit], grouping.word)
         key = members.number[customers][customer] * bins.kinds + kind
         return StandIns(candidates, key, scopes, units, could)
 
-    def _of_members(self, state: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """State of every unit from those of its members, and a unit of each state."""
-        members = self.members
-        units = len(members.start) - 1
-        if units == len(members.customer) and (members.customer == np.arange(units)).all():
-            return state, first_of(state, count)
-        whole, number = sequences(np.zeros(units, np.int64), 1, members.start, state[members.customer])
-        whole, number = renumbered(whole, number)
-        return whole, first_of(whole, number)
-
-    def _seen(self, rule: Rule) -> tuple[np.ndarray, np.ndarray]:
-        """Past contacts that a rule can see, and labels: those with the same one are the same to it."""
-        catalogue = self.scopes.catalogue
-        history = catalogue.history
-        none = np.zeros(0, np.int64)
-        if not len(history) or not catalogue.has_dates or not len(catalogue.actions):
-            return none, none
-        marks: list[np.ndarray] = []
-        if isinstance(rule, Contact):
-            if (rule.days is None and rule.every is None) or not rule.history:
-                return none, none
-            reach = rule.days or LONGEST[str(rule.every)]
-            mask = self.scopes.match(rule.where, history, rule.name)
-            marks = self._counted(rule)
-        elif isinstance(rule, Conflict):
-            reach = rule.days
-            mask = self.scopes.match(rule.first, history, rule.name)
-            if rule.either_order:
-                marks = [mask, self.scopes.match(rule.then, history, rule.name)]
-                mask = marks[0] | marks[1]
-        else:
-            reach = rule.days + 1
-            mask = self.scopes.match(rule.needs, history, rule.name)
-        first, last = catalogue.span
-        day = catalogue.actions.day
-        mask &= (history.day > min(first, int(day.min())) - reach) & (history.codes["customer"] >= 0)
-        mask &= history.day < max(last, int(day.max())) + reach
-        seen = np.flatnonzero(mask)
-        label, _ = pd.factorize(history.day[seen])
-        for mark in marks:
-            label = pd.factorize(label * (int(mark.max(initial=0)) + 2) + mark[seen] + 1)[0]
-        return seen, label
-
-    def _counted(self, rule: Contact) -> list[np.ndarray]:
-        """What tells past contacts of one day apart in a contact rule: groups, and what is counted."""
-        history = self.scopes.catalogue.history
-        names = [*rule.per, "channel" if rule.count == "occasions" else rule.count]
-        marks = []
-        for name in names:
-            attribute = None if name == "offers" else self.scopes.attribute(name, rule.name)
-            if attribute is None or attribute.values is None or attribute.entity == "customer":
-                continue
-            value, _ = pd.factorize(attribute.values, use_na_sentinel=False)
-            code = history.codes[attribute.entity]
-            marks.append(np.where(code >= 0, value[code], -1))
-        return marks
+    def _of_members(self, units: np.ndarray, state: np.ndarray, count: int) -> tuple[np.ndarray, int]:
+        """States of some units from those of their members, and how many there are."""
+        begin, size = self.members.start[units], np.diff(self.members.start)[units]
+        if (size == 1).all():
+            return renumbered(state[self.members.customer[begin]], count)
+        start = np.concatenate([[0], np.cumsum(size)])
+        mark = state[self.members.customer[expand(begin, size)]].astype(np.int64)
+        return renumbered(*sequences(np.zeros(len(units), np.int64), 1, start, mark))
 
 
 def _told_apart(
