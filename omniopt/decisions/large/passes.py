@@ -40,6 +40,7 @@ class Sums(NamedTuple):
     cut: int
     impossible: int
     use: np.ndarray
+    tilt: np.ndarray
     curvature: np.ndarray
 
 
@@ -53,14 +54,14 @@ def sweep_part(first, last, stride, data, rules, rows, table, width, near, sizes
     split = len(near) > 0
     most = 2 if split else (MANY if width > 0.0 else 1)
     work = make_work(most, sizes)
-    use = np.zeros(table.shape)
+    use, tilt = np.zeros(table.shape), np.zeros(table.shape)
     k = rows.count
     curvature = np.zeros((k, k))
     change = np.zeros((3, k))
     touched = np.empty(k, np.int64)
     value, low, smooth, mixed = 0.0, 0.0, 0.0, 0.0
     cuts, contacts, impossible = 0, 0, -1
-    u = first + (-first) % stride
+    u = first + (-(data.first + first)) % stride
     while u < last:
         a, z = data.start[u], data.start[u + 1]
         greatest = fill_worths(a, z, data.bin, data.measures, table, work.worth)
@@ -85,9 +86,9 @@ def sweep_part(first, last, stride, data, rules, rows, table, width, near, sizes
         if count and not cut:
             contacts = max(contacts, work.size[0])
         if shape == FREE and width > 0.0 and not split:
-            s, p = _share_flips(a, z - a, width, data, rows, work, use, curvature, change, touched)
+            s, p = _share_flips(a, z - a, width, data, rows, work, use, tilt, curvature, change, touched)
         elif count > 1:
-            s, p = _share_sets(a, count, width, data, rows, work, use, curvature, change, touched)
+            s, p = _share_sets(a, count, width, data, rows, work, use, tilt, curvature, change, touched)
         else:
             s, p = total, total
             if count:
@@ -95,7 +96,7 @@ def sweep_part(first, last, stride, data, rules, rows, table, width, near, sizes
         smooth += s - total
         mixed += p - total
         u += stride
-    return Sums(value, low, smooth, mixed, contacts, cuts, impossible, use, curvature)
+    return Sums(value, low, smooth, mixed, contacts, cuts, impossible, use, tilt, curvature)
 
 
 @compiled
@@ -118,7 +119,7 @@ def _alone(greatest, m, width, work):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _share_sets(first, count, width, data, rows, work, use, curvature, change, touched):  # type: ignore[no-untyped-def]
+def _share_sets(first, count, width, data, rows, work, use, tilt, curvature, change, touched):  # type: ignore[no-untyped-def]
     """Split a unit of choice among the best sets; return its smoothed worth, and its worth as split.
 
     The split p is the greatest of ``Σ p_s w_s - width/2 Σ p_s²``; half a ``width`` is added so that a
@@ -138,13 +139,14 @@ def _share_sets(first, count, width, data, rows, work, use, curvature, change, t
         worth += p * total[s]
         squares += p * p
         _add_use(s, p, first, data, work, use)
+        _add_use(s, 1.0 / members - p, first, data, work, tilt)
     if rows.count and members > 1:
         _add_curvature(first, members, 1.0 / width, data, rows, work, curvature, change, touched)
     return worth + 0.5 * width * (1.0 - squares), worth
 
 
 @compiled
-def _share_flips(first, m, width, data, rows, work, use, curvature, change, touched):  # type: ignore[no-untyped-def]
+def _share_flips(first, m, width, data, rows, work, use, tilt, curvature, change, touched):  # type: ignore[no-untyped-def]
     """Split each contact's choice between having it and not, in a unit without rows."""
     smooth, mixed = 0.0, 0.0
     work.size[0], work.size[1] = 0, 1
@@ -154,6 +156,8 @@ def _share_flips(first, m, width, data, rows, work, use, curvature, change, touc
         if p > 0.0:
             work.member[1, 0] = i
             _add_use(1, p, first, data, work, use)
+            if p < 1.0:
+                _add_use(1, 0.5 - p, first, data, work, tilt)
             mixed += p * w
             smooth += p * w + 0.5 * width * (1.0 - p * p - (1.0 - p) * (1.0 - p))
             if p < 1.0 and rows.count:

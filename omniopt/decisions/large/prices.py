@@ -15,10 +15,11 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
+from threadpoolctl import threadpool_limits
 
 from omniopt.decisions.large.shape import Large
 from omniopt.decisions.large.sweep import Engine, Sweep, bound_of, gains
@@ -32,7 +33,9 @@ SHRINK = 0.2
 NARROW = 1e-9  # last width
 STEPS = 60  # at one size of sample
 ROUNDS = 12  # over all units
-NEAR = 0.05  # of the units are close to a change at first
+SMALL = 60_000 # units up to which all of them are always moved
+VERBOSE = False
+NEAR = 0.1  # of the units are close to a change at first
 
 
 @dataclass(frozen=True)
@@ -65,15 +68,20 @@ class Prices:
 
 @dataclass(frozen=True)
 class _Point:
-    """The bound at some prices, per unit; ``smooth`` is what is lowered, ``mixed`` never above the minimum
-    once ``use`` is allowed."""
+    """The bound at some prices, per unit.
+
+    ``smooth`` is what is lowered. ``mixed`` is below the minimum if its ``use`` keeps the limits;
+    otherwise ``gained``, what the next step promises, has to be taken off.
+    """
 
     prices: np.ndarray
     bound: float
     smooth: float
     mixed: float
     use: np.ndarray
+    tilt: np.ndarray
     curvature: np.ndarray
+    gained: float = math.inf
 
 
 def worth_table(large: Large, prices: np.ndarray, held: np.ndarray | None = None) -> np.ndarray:
@@ -123,84 +131,134 @@ def lowered(
 
 
 class _Descent:
-    """One search for the lowest bound."""
+    """One search for the lowest bound; all its figures are per unit."""
 
     def __init__(
         self, large: Large, engine: Engine, held: np.ndarray | None, gap: float, deadline: float,
         progress: Callable[[float], None],
     ) -> None:  # fmt: skip
         self.large, self.engine, self.held = large, engine, held
-        self.deadline, self.progress = deadline, progress
-        self.gap = max(gap, 1e-9)
+        self.gap, self.deadline, self.progress = max(gap, 1e-9), deadline, progress
+        self.units = max(engine.units, 1)
         self.best: tuple[float, np.ndarray] = (math.inf, np.zeros(len(large.system)))
         self.sweeps, self.short = 0.0, math.inf
-        self.units = max(engine.units, 1)
 
     def run(self, start: np.ndarray) -> Prices:
         """Go through the samples, then lower the bound over all units."""
         large, system = self.large, self.large.system
         prices = system.clipped(np.asarray(start, np.float64).copy())[0]
         if not self.engine.units or not len(prices):
-            bound = bound_of(
-                large, prices, self.engine.sweep(worth_table(large, prices, self.held)), self.held
-            )
-            return Prices(prices, bound, False, 1.0, 0.0, 0.0)
-        self.scale, self.floor = self._scales()
-        size = np.append(1.0, self.engine.largest)
-        per_bin = abs(system.matrix).multiply(np.tile(size, system.matrix.shape[1] // len(size))[None, :])
-        self.steep = np.maximum(np.asarray(per_bin.max(axis=1).todense()).ravel(), 1e-300)
-        size, damping = max(FIRST, PER_ROW * len(prices)), 1e-2
-        width = WIDE * self.scale
-        if (start == 0).all():
-            while GROWTH * size < self.units:
-                step = self.units // size
-                sample = self.engine.taken(np.arange(0, self.units, step))
-                part = _Bound(self, sample)
-                point, width, damping = self._down(part, prices, width, damping, 0.1 * len(prices) / size)
-                if point.bound < self.floor:  # the sample may be out of luck
-                    break
-                prices, size = point.prices, size * GROWTH
-                width *= 4.0
-        else:
-            width *= 0.01
-        diverging = self._finish(prices, width, damping)
+            swept = self.engine.sweep(worth_table(large, prices, self.held))
+            return Prices(prices, bound_of(large, prices, swept, self.held), False, 1.0, 0.0, 0.0)
+        self.scale, self.floor, self.steep = _scales(large, self.engine, self.held)
+        with threadpool_limits(1, "blas"):  # small matrices, and the cores are busy
+            state = _State(prices, WIDE * self.scale, self.scale)
+            if (prices == 0).all():
+                self._sample(state)
+            else:
+                state.width *= 0.01
+            self._settle(state)
         bound, prices = self.best
-        return Prices(prices, bound, diverging, self.sweeps, self.short, self._noise())
+        swept = self.engine.sweep(worth_table(large, prices, self.held))
+        bound = bound_of(large, prices, swept, self.held)
+        return Prices(prices, bound, bound / self.units < self.floor, self.sweeps + 1.0,
+                      self.short * self.units, 0.05 * self.gap * self.scale)  # fmt: skip
 
-    def _finish(self, prices: np.ndarray, width: float, damping: float) -> bool:
-        """Lower the bound over all units; return whether it has no minimum."""
-        whole = _Bound(self, self.engine)
-        point, *_ = self._down(whole, prices, width, damping, self.gap / 20, self.note)
-        return self.best[0] / self.units < self.floor
+    def _sample(self, state: _State) -> None:
+        """Lower the bound over larger and larger samples."""
+        size = max(FIRST, PER_ROW * len(state.prices))
+        while 4 * size < self.units:
+            sample = self.engine.taken(np.arange(0, self.units, self.units // size))
+            before = state.prices
+            point = self._down(_Bound(self, sample, sample.units), state, 0.1 * len(before) / size)
+            if point.bound < self.floor:  # the sample may be out of luck
+                state.prices = before
+                return
+            size *= GROWTH
+            state.width *= 2.0
+
+    def _settle(self, state: _State) -> None:
+        """Lower the bound over all units, moving only those that are close to a change."""
+        aim = self.gap / 10
+        if self.units < SMALL:
+            point = self._down(_Bound(self, self.engine, self.units), state, aim, self.note)
+            self.short = point.bound - point.mixed + point.gained
+            return
+        reach, expected = self._reach(state.prices), -math.inf
+        for _ in range(ROUNDS):
+            rest, close = self.engine.near(worth_table(self.large, state.prices, self.held), reach)
+            self.sweeps += 1.0
+            part = _Bound(self, close, self.units, rest, state.prices, reach)
+            state.width = state.radius = 0.3 * reach
+            point = part.at(state.prices, state.width)
+            self.note(point)
+            self.short = point.bound - expected
+            if self.short <= aim * max(abs(point.bound), 1e-3 * self.scale) or self.late(point):
+                return
+            if point.bound * self.units > self.best[0]:  # too far: halve the way, look further around
+                state.prices = 0.5 * (state.prices + self.best[1])
+                reach *= 2.0
+                continue
+            before = worth_table(self.large, state.prices)
+            found = self._down(part, state, 0.3 * aim)
+            expected = found.mixed - found.gained
+            move = float(np.abs(worth_table(self.large, state.prices) - before).max())
+            if VERBOSE: print("round", reach, close.units, "move", move, "bound", point.bound, "expected", expected)
+            reach = min(move, reach)
+
+    def _reach(self, prices: np.ndarray) -> float:
+        """Return a lead that few units' best sets have."""
+        some = self.engine.taken(np.arange(0, self.units, max(1, self.units // FIRST)))
+        margin = some.best(worth_table(self.large, prices, self.held), width=self.scale).margin
+        return min(float(np.quantile(margin, NEAR, method="higher")), self.scale)
 
     def _down(
-        self, part: _Bound, prices: np.ndarray, width: float, damping: float, enough: float,
-        note: Callable[[_Point], None] = lambda _: None,
-    ) -> tuple[_Point, float, float]:  # fmt: skip
+        self, part: _Bound, state: _State, enough: float, note: Callable[[_Point], None] = lambda _: None
+    ) -> _Point:
         """Lower the bound of some units until it is within ``enough`` of its minimum, relatively."""
-        point = part.at(prices, width)
-        note(point)
+        point = part.at(state.prices, state.width)
+        radius, shrink, fresh = state.radius, SHRINK, False
         for _ in range(STEPS):
-            if time.monotonic() > self.deadline or point.bound < self.floor:
+            note(point)
+            if self.late(point):
                 break
-            step, gained = part.step(point, damping)
+            step, gained = part.step(point, radius)
             loss = point.bound - point.mixed
+            point = replace(point, gained=gained)
             aim = enough * max(abs(point.bound), 1e-3 * self.scale)
             if gained <= max(0.1 * loss, 0.3 * aim):
-                self.short = (loss + gained) * self.units
-                if loss + gained <= aim or width <= NARROW * self.scale:
+                if loss + gained <= aim or state.width <= NARROW * self.scale:
                     break
-                width *= SHRINK
-                point = part.at(point.prices, width)
+                shrink = max(shrink**2, 1e-3) if fresh else max(shrink, SHRINK)
+                width = max(shrink * state.width, NARROW * self.scale)
+                step, _ = part.step(point, radius, width / state.width)
+                trial = part.at(self.large.system.clipped(point.prices + step)[0], width)
+                fresh = trial.smooth <= point.smooth
+                if fresh:
+                    point = trial
+                else:
+                    shrink = SHRINK
+                    width = shrink * state.width
+                    point = part.at(point.prices, width)
+                radius = max(min(radius, 3.0 * state.width), 10.0 * width)
+                state.width = width
                 continue
-            trial = part.at(self.large.system.clipped(point.prices + step)[0], width)
-            note(trial)
+            fresh = False
+            trial = part.at(self.large.system.clipped(point.prices + step)[0], state.width)
             ratio = (point.smooth - trial.smooth) / gained
-            damping *= 0.2 if ratio > 0.75 else 1.0 if ratio > 0.25 else 5.0
-            damping = min(max(damping, 1e-9), 1e9)
+            size = float(np.abs(step * self.steep).max())
+            if ratio < 0.25:
+                radius = 0.3 * size
+            elif ratio > 0.7 and size > 0.9 * radius:
+                radius *= 3.0
             if ratio > 1e-3:
                 point = trial
-        return point, width, damping
+        state.prices, state.radius = point.prices, radius
+        return point
+
+    def late(self, point: _Point) -> bool:
+        """Whether time is up, or the bound is below what any plan is worth."""
+        return time.monotonic() > self.deadline or point.bound < self.floor
 
     def note(self, point: _Point) -> None:
         """Keep the lowest bound over all units."""
@@ -208,46 +266,48 @@ class _Descent:
             self.best = (point.bound * self.units, point.prices)
             self.progress(self.best[0])
 
-    def _scales(self) -> tuple[float, float]:
-        """Return what a unit is worth without limits, and less than what any plan is worth per unit."""
-        system = self.large.system
-        free = worth_table(self.large, np.zeros(len(system)), self.held)
-        best = self.engine.sweep(free)
-        worst = self.engine.sweep(np.where(np.isfinite(free), -free, -np.inf))
-        cells = float(np.minimum(system.extra_objective[: system.g], 0.0).sum())
-        scale = max(best.value, worst.value, 0.0) / self.units
-        if scale == 0.0:
-            scale = best.size / self.units or 1.0
-        floor = (cells - worst.value) / self.units - 1e-3 * scale
-        if len(system.slack_row):
-            floor = -math.inf
-        return scale, floor
 
-    def _noise(self) -> float:
-        return 0.05 * self.gap * self.scale
+@dataclass
+class _State:
+    """Where the search is: prices, width of smoothing, and how far a step may change a worth."""
+
+    prices: np.ndarray
+    width: float
+    radius: float
 
 
 class _Bound:
-    """The bound over some units, per unit, with the limits scaled to their share."""
+    """The bound of ``units`` units, per unit, with the limits scaled to their share.
 
-    def __init__(self, descent: _Descent, engine: Engine) -> None:
-        self.large, self.engine, self.held = descent.large, engine, descent.held
-        self.descent, self.units = descent, engine.units
-        self.all = descent.units
+    Only those of the engine move; ``rest`` says what the others chose and stay with.
+    """
+
+    def __init__(
+        self, descent: _Descent, engine: Engine, units: int, rest: Sweep | None = None,
+        center: np.ndarray | None = None, reach: float = math.inf,
+    ) -> None:  # fmt: skip
+        self.center, self.reach = center, reach
+        self.descent, self.engine, self.units, self.rest = descent, engine, units, rest
+        self.large, self.held, self.all = descent.large, descent.held, descent.units
 
     def at(self, prices: np.ndarray, width: float) -> _Point:
         """Compute the bound, smoothed by a width, with gradient and curvature."""
         system = self.large.system
         found = self.engine.sweep(worth_table(self.large, prices, self.held), width=width, curvature=True)
-        self.descent.sweeps += self.units / self.all
+        self.descent.sweeps += self.engine.units / self.all
         fixed, smooth, use, bent = self._cells(prices, width)
         _, side = system.clipped(prices.copy())
         fixed += float(prices @ side) / self.all
-        assert found.curvature is not None
+        taken = system.matrix @ found.use
         n = self.units
+        if self.rest is not None:
+            fixed += float((system.objective - system.matrix.T @ prices) @ self.rest.use) / n
+            taken = taken + system.matrix @ self.rest.use
+        assert found.curvature is not None
         return _Point(
-            prices, fixed + found.value / n, fixed + smooth + found.smooth / n, fixed - smooth + found.mixed / n,
-            (system.matrix @ found.use) / n + use, found.curvature / n + bent,
+            prices, fixed + found.value / n, fixed + smooth + found.smooth / n,
+            fixed - smooth + found.mixed / n, taken / n + use, (system.matrix @ found.tilt) / n,
+            found.curvature / n + bent,
         )  # fmt: skip
 
     def _cells(self, prices: np.ndarray, width: float) -> tuple[float, float, np.ndarray, np.ndarray]:
@@ -261,21 +321,47 @@ class _Bound:
             opened = np.where(self.held < 0, opened, self.held)
         torn = (opened > 0.0) & (opened < 1.0)
         some = matrix[:, np.flatnonzero(torn)].toarray() if torn.any() else np.zeros((len(system), 0))
-        raised = width * (opened * (1.0 - opened))[torn].sum()
         gained = gains(extra, self.held)
-        raised -= float((gained - opened * extra)[torn].sum())
-        return (float(gained.sum()) / self.all, raised / self.all, (matrix @ opened) / self.all,
+        raised = (width * opened * (1.0 - opened) - gained + opened * extra)[torn].sum()
+        return (float(gained.sum()) / self.all, float(raised) / self.all, (matrix @ opened) / self.all,
                 some @ some.T / (2.0 * width * self.all))  # fmt: skip
 
-    def step(self, point: _Point, damping: float) -> tuple[np.ndarray, float]:
-        """Return the Newton step with damping inside the prices' signs and caps, and what it should gain."""
-        system = self.large.system
-        least, most, slope = _box(system, point.prices, point.use, self.all)
-        diagonal = np.diag(point.curvature)
-        floor = 1e-3 * self.descent.steep**2 / self.descent.scale
-        bent = point.curvature + np.diag(damping * np.maximum(diagonal, floor) + 1e-12 * floor)
+    def step(self, point: _Point, radius: float, shrink: float = 1.0) -> tuple[np.ndarray, float]:
+        """Return the Newton step inside the prices' signs and caps, and what it should gain.
+
+        No price moves a worth by more than ``radius``. The step is the one for a width that is
+        ``shrink`` times the point's.
+        """
+        system, steep = self.large.system, self.descent.steep
+        use = point.use + (1.0 - shrink) * point.tilt
+        least, most, slope = _box(system, point.prices, use, self.all)
+        least, most = np.maximum(least, -radius / steep), np.minimum(most, radius / steep)
+        if self.center is not None:
+            away = point.prices - self.center
+            least = np.minimum(np.maximum(least, -self.reach / steep - away), 0.0)
+            most = np.maximum(np.minimum(most, self.reach / steep - away), 0.0)
+        flat = 1e-6 * steep**2 / self.descent.scale
+        bent = point.curvature + np.diag(1e-4 * np.diag(point.curvature) + flat)
         step = _lowest(bent, slope, least, most)
         return step, -float(slope @ step + 0.5 * step @ point.curvature @ step)
+
+
+def _scales(
+    large: Large, engine: Engine, held: np.ndarray | None
+) -> tuple[float, float, np.ndarray]:
+    """Return what a unit is worth without limits, less than any plan is worth per unit, and each row's
+    greatest use."""
+    system, units = large.system, engine.units
+    free = worth_table(large, np.zeros(len(system)), held)
+    best = engine.sweep(free)
+    worst = engine.sweep(np.where(np.isfinite(free), -free, -np.inf))
+    scale = max(best.value, worst.value, 0.0) / units or best.size / units or 1.0
+    cells = float(np.minimum(system.extra_objective[: system.g], 0.0).sum())
+    floor = (cells - worst.value) / units - 1e-3 * scale
+    size = np.append(1.0, engine.largest)
+    use = abs(system.matrix).multiply(np.tile(size, system.matrix.shape[1] // len(size))[None, :])
+    steep = np.maximum(use.max(axis=1).toarray().ravel(), 1e-300)
+    return scale, -math.inf if len(system.slack_row) else floor, steep
 
 
 def _box(

@@ -6,6 +6,7 @@ function that lets go of Python's lock, and what the parts bring is added up in 
 
 from __future__ import annotations
 
+import copy
 import functools
 import math
 import os
@@ -24,6 +25,7 @@ from omniopt.decisions.system import System
 
 PARTS = 32
 PART_SIZE = 32_768  # candidates that are worth a part of their own
+LARGEST_PART = 2**26  # candidates of a part at most, so that it fits into one message
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class Sweep:
         among its best sets as in the smoothed worth, never above the best.
     use : ndarray of float64, shape (b * t,)
         Of the chosen candidates' measures, by (bin, term); of those of the split if smoothed.
+    tilt : ndarray of float64, shape (b * t,)
+        How ``use`` changes as the width falls to 0, if the sets that share in each choice stay.
     curvature : ndarray of float64, shape (k, k), or None
         Of the smoothed worths, in the prices of the coupling rows.
     size : float
@@ -57,6 +61,7 @@ class Sweep:
     smooth: float
     mixed: float
     use: np.ndarray
+    tilt: np.ndarray
     curvature: np.ndarray | None
     size: float
     largest: np.ndarray
@@ -119,9 +124,10 @@ class Engine:
 
     def _set_up(self, data: Data, rules: Rules, width: int) -> None:
         self.data, self.width = data, width
-        self.rules = Rules(*(_read_only(v) for v in rules))
+        self.rules = Rules(*(read_only(v) for v in rules))
         start = data.start
-        parts = max(1, min(PARTS, len(data.bin) // PART_SIZE, len(start) - 1))
+        most = max(PARTS, len(data.bin) // LARGEST_PART)
+        parts = max(1, min(most, len(data.bin) // PART_SIZE, len(start) - 1))
         self.cuts = np.searchsorted(start, np.linspace(0, len(data.bin), parts + 1))
         self.cuts[0], self.cuts[-1] = 0, len(start) - 1
         widest = int(np.diff(rules.row_start).max(initial=0))
@@ -142,8 +148,8 @@ class Engine:
 
     def of(self, system: System) -> Engine:
         """Return the engine of the same units under other coupling rows."""
-        other = object.__new__(Engine)
-        other.__dict__ |= self.__dict__ | {"rows": _columns_of(system)}
+        other = copy.copy(self)
+        other.rows = _columns_of(system)
         return other
 
     def sweep(
@@ -182,6 +188,13 @@ class Engine:
         rest = self._swept(table, 1, width, False, near)
         return rest, self.taken(np.flatnonzero(near))
 
+    def _sums(
+        self, stride: int, rows: passes.Rows, table: np.ndarray, width: float, near: np.ndarray
+    ) -> Iterator[passes.Sums]:
+        """Return what the parts add up to, in their order."""
+        arguments = (stride, self.data, self.rules, rows, table, width, near, self.sizes)
+        return _in_parts(passes.sweep_part, self.cuts, *arguments)
+
     def taken(self, units: np.ndarray) -> Engine:
         """Return the engine of some units alone, which are numbered anew."""
         data = self.data
@@ -189,12 +202,18 @@ class Engine:
         bins = np.empty(place[-1], np.uint32)
         measures = np.empty((place[-1], self.width - 1))
         keys = np.empty(place[-1] if len(data.key) else 0, np.int32)
-        taken = Data(place, bins, measures, data.base[units], keys, data.template[units])
+        base, template = data.base[units], data.template[units]
         parts = max(1, min(PARTS, len(bins) // PART_SIZE))
         cuts = np.linspace(0, len(units), parts + 1).astype(np.int64)
         list(_in_parts(passes.take_part, cuts, units, place, data, bins, measures, keys))
         other = object.__new__(Engine)
-        other._set_up(Data(*(_read_only(v) for v in taken)), self.rules, self.width)
+        other._set_up(
+            Data(
+                read_only(place), read_only(bins), read_only(measures), read_only(base), read_only(keys),
+                read_only(template), 0,
+            ),
+            self.rules, self.width,
+        )  # fmt: skip
         other.rows = self.rows
         return other
 
@@ -246,15 +265,15 @@ class Engine:
     ) -> Sweep:
         table = _table(table)
         rows = self.rows if curvature else self.rows._replace(count=0)
-        arguments = (stride, self.data, self.rules, rows, table, float(width), near, self.sizes)
-        values, bent, use = [], 0, np.zeros(table.shape)
+        values, bent, use, tilt = [], 0, np.zeros(table.shape), np.zeros(table.shape)
         contacts, cut, impossible = 0, 0, -1
         smooth, mixed = [], []
-        for part in _in_parts(passes.sweep_part, self.cuts, *arguments):
+        for part in self._sums(stride, rows, table, float(width), near):
             values += [part.value, part.value_low]
             smooth.append(part.smooth)
             mixed.append(part.mixed)
             use += part.use
+            tilt -= part.tilt
             bent = bent + part.curvature
             contacts, cut = max(contacts, part.contacts), cut + part.cut
             impossible = part.impossible if impossible < 0 else impossible
@@ -265,7 +284,7 @@ class Engine:
         largest = np.where(np.isfinite(table), np.abs(table), 0.0) @ np.append(1.0, self.largest)
         size = count * (contacts + 1) * float(largest.max(initial=0.0))
         return Sweep(
-            value, value + math.fsum(smooth), value + math.fsum(mixed), use.reshape(-1),
+            value, value + math.fsum(smooth), value + math.fsum(mixed), use.reshape(-1), tilt.reshape(-1),
             bent if curvature else None, size, self.largest, count, contacts, cut, impossible,
         )  # fmt: skip
 
@@ -312,16 +331,17 @@ def gains(extra: np.ndarray, held: np.ndarray | None) -> np.ndarray:
 def _data(columns: Columns) -> Data:
     """Bring the columns to the types that the kernels are compiled for, without copying them."""
     return Data(
-        start=_read_only(np.asarray(columns.start, np.int64)),
-        bin=_read_only(np.asarray(columns.bin, np.int32)).view(np.uint32),
-        measures=_read_only(np.asarray(columns.measures, np.float64)),
-        base=_read_only(np.asarray(columns.base, np.int32)),
-        key=_read_only(np.asarray(columns.key, np.int32)),
-        template=_read_only(np.asarray(columns.template, np.int32)).view(np.uint32),
+        start=read_only(np.asarray(columns.start, np.int64)),
+        bin=read_only(np.asarray(columns.bin, np.int32)).view(np.uint32),
+        measures=read_only(np.asarray(columns.measures, np.float64)),
+        base=read_only(np.asarray(columns.base, np.int32)),
+        key=read_only(np.asarray(columns.key, np.int32)),
+        template=read_only(np.asarray(columns.template, np.int32)).view(np.uint32),
+        first=0,
     )
 
 
-def _read_only(values: np.ndarray) -> np.ndarray:
+def read_only(values: np.ndarray) -> np.ndarray:
     """Return a plain view that cannot be written to: one type for arrays in memory and in files."""
     view = np.ascontiguousarray(values).view(np.ndarray)
     view.flags.writeable = False
@@ -329,13 +349,13 @@ def _read_only(values: np.ndarray) -> np.ndarray:
 
 
 def _table(table: np.ndarray) -> np.ndarray:
-    return _read_only(np.asarray(table, np.float64))
+    return read_only(np.asarray(table, np.float64))
 
 
 def _columns_of(system: System) -> passes.Rows:
     by_column = system.matrix.tocsc()
     start, row = by_column.indptr.astype(np.int64), by_column.indices.astype(np.int64)
-    return passes.Rows(*(_read_only(v) for v in (start, row, by_column.data.astype(np.float64))),
+    return passes.Rows(*(read_only(v) for v in (start, row, by_column.data.astype(np.float64))),
                        len(system))  # fmt: skip
 
 
