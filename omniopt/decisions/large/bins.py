@@ -6,7 +6,7 @@ on these stand-ins, whose number does not grow with that of the customers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,7 +18,17 @@ from omniopt.actions.catalogue import Catalogue, Rows
 from omniopt.decisions.large.shape import Bins
 from omniopt.rules.eligibility import drop_ineligible
 from omniopt.rules.measures import linear_terms
-from omniopt.rules.policy import ColumnBound, Denominator, Limit, Policy
+from omniopt.rules.policy import (
+    ColumnBound,
+    Conflict,
+    Contact,
+    Denominator,
+    Eligibility,
+    Limit,
+    Policy,
+    Requires,
+    Rule,
+)
 from omniopt.rules.where import Attribute, Scopes
 
 # The term of 1 - delivery rate. No expression can name it, and so no measure of a user's is mixed up with it.
@@ -64,11 +74,18 @@ def group_customers(policy: Policy, scopes: Scopes) -> tuple[np.ndarray, np.ndar
     customer : ndarray of int64, shape (g,)
         The first customer of each group.
     """
+    rules: list[Rule] = [*policy.eligibility, *policy.limits, *policy.contact]
+    return tell_apart([*rules, *policy.conflicts, *policy.requires], scopes)
+
+
+def tell_apart(rules: Sequence[Rule], scopes: Scopes) -> tuple[np.ndarray, np.ndarray]:
+    """Group the customers of some scopes by all that the given rules ask of them; see `group_customers`."""
     size = len(scopes.catalogue.entities["customer"])
     group, count = np.zeros(size, np.int32), min(size, 1)
     questions: dict[str, list[tuple[Any, str]]] = {}
-    for name, condition, rule in _questions(policy):
-        questions.setdefault(name, []).append((condition, rule))
+    for rule in rules:
+        for name, condition in _questions(rule):
+            questions.setdefault(name, []).append((condition, rule.name))
     for name, asked in questions.items():
         attribute = scopes.attribute(name, asked[0][1])
         if attribute is None or attribute.values is None or not size:
@@ -76,33 +93,31 @@ def group_customers(policy: Policy, scopes: Scopes) -> tuple[np.ndarray, np.ndar
         code, values = pd.factorize(attribute.values, use_na_sentinel=False)
         answer, answers = _answers(replace(attribute, values=pd.Series(values)), asked, scopes)
         group, count = renumbered(group.astype(np.int64) * answers + answer[code], count * answers)
-    customer = np.zeros(count, np.int64)
-    customer[group[::-1]] = np.arange(size)[::-1]  # the last one written stays
-    return group, customer
+    return group, first_of(group, count)
 
 
 VALUE = object()  # what is asked for where it is not a condition
 
 
-def _questions(policy: Policy) -> Iterator[tuple[str, Any, str]]:
-    """List what rules ask of customers: (attribute, condition or VALUE, rule)."""
-    scopes = [(rule.drop or {}, rule.name) for rule in policy.eligibility]
-    values: list[tuple[str, str]] = []
-    for limit in policy.limits:
-        scopes.append((limit.where, limit.name))
-        if isinstance(limit.over, Denominator):
-            scopes.append((limit.over.where, limit.name))
-        values += [(name, limit.name) for name in limit.per]
-    for contact in policy.contact:
-        scopes.append((contact.where, contact.name))
-        values += [(name, contact.name) for name in [*contact.per, contact.count]]
-        columns = [b.column for b in (contact.min, contact.max) if isinstance(b, ColumnBound)]
-        values += [(name, contact.name) for name in columns]
-    scopes += [(where, c.name) for c in policy.conflicts for where in (c.first, c.then)]
-    scopes += [(where, r.name) for r in policy.requires for where in (r.offer, r.needs)]
-    for where, rule in scopes:
-        yield from ((name, condition, rule) for name, condition in where.items() if name.startswith(CUSTOMER))
-    yield from ((name, VALUE, rule) for name, rule in values if name.startswith(CUSTOMER))
+def _questions(rule: Rule) -> Iterator[tuple[str, Any]]:
+    """List what a rule asks of customers: (attribute, condition or VALUE)."""
+    scopes: list[dict[str, Any]] = []
+    values: list[str] = []
+    if isinstance(rule, Eligibility):
+        scopes = [rule.drop or {}]
+    elif isinstance(rule, Limit):
+        scopes = [rule.where, rule.over.where if isinstance(rule.over, Denominator) else {}]
+        values = rule.per
+    elif isinstance(rule, Contact):
+        scopes = [rule.where]
+        values = [*rule.per, rule.count]
+        values += [bound.column for bound in (rule.min, rule.max) if isinstance(bound, ColumnBound)]
+    elif isinstance(rule, Conflict):
+        scopes = [rule.first, rule.then]
+    elif isinstance(rule, Requires):
+        scopes = [rule.offer, rule.needs]
+    asked = [item for where in scopes for item in where.items()] + [(name, VALUE) for name in values]
+    yield from (item for item in asked if item[0].startswith(CUSTOMER))
 
 
 def _answers(attribute: Attribute, asked: list[tuple[Any, str]], scopes: Scopes) -> tuple[np.ndarray, int]:
@@ -111,12 +126,11 @@ def _answers(attribute: Attribute, asked: list[tuple[Any, str]], scopes: Scopes)
     size = len(attribute.values)
     answer, count = np.zeros(size, np.int64), 1
     for condition, rule in asked:
-        if condition is VALUE:
-            answer, count = np.arange(size), size
-        else:
+        if condition is not VALUE:
             holds = scopes.holds(attribute, attribute.values, condition, rule)
             answer, count = renumbered(answer * 2 + holds, count * 2)
-    return answer, count
+    by_value = any(condition is VALUE for condition, _ in asked)
+    return (np.arange(size), size) if by_value else (answer, count)
 
 
 def renumbered(code: np.ndarray, size: int) -> tuple[np.ndarray, int]:

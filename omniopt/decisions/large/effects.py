@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from omniopt.decisions.large.pasts import Rule, StandIns
+from omniopt.decisions.large.pasts import StandIns
+from omniopt.decisions.large.seen import Rule
 from omniopt.decisions.large.shape import FREE, GENERAL, ONE, Templates
 from omniopt.rules.contact import ContactRows
 from omniopt.rules.pairs import PairRows

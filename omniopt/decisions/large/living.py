@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from omniopt.decisions.large.bins import bin_candidates
-from omniopt.decisions.large.pasts import Present, Rule, sequences
+from omniopt.decisions.large.pasts import Present, sequences
+from omniopt.decisions.large.seen import Rule
 from omniopt.decisions.large.shape import Bins
 from omniopt.rules.policy import Contact, Policy
 from omniopt.rules.where import Scopes

@@ -15,7 +15,8 @@ from omniopt.actions.candidates import Candidates
 from omniopt.decisions.large.bins import first_of, renumbered
 from omniopt.decisions.large.effects import Effects, rows_of
 from omniopt.decisions.large.living import present_of, sees_living
-from omniopt.decisions.large.pasts import Members, Pasts, Rule
+from omniopt.decisions.large.pasts import Members, Pasts
+from omniopt.decisions.large.seen import Rule
 from omniopt.decisions.large.shape import Bins, Columns, Templates
 from omniopt.rules.contact import ContactRows
 from omniopt.rules.policy import ColumnBound, Contact, Policy
@@ -79,35 +80,34 @@ def state_templates(
         for rule in rules
         if not _faulty_bounds(rule, scopes, grouping)
     ]
-    units = len(members.start) - 1
-    plain, unit = pasts.plain
-    size = np.diff(members.start)
-    together = _Together(size[unit])
-    for state, effect in found:
-        if state is plain:
+    together = _Together(np.diff(members.start)[pasts.first])
+    for plain, effect in found:
+        if plain:
             together.add(effect)
-    together.spread(plain)
-    for state, effect in found:
-        if state is not plain:
-            together.add(effect[state])
+    together.spread(pasts.plain)
+    for plain, effect in found:
+        if not plain:
+            together.add(effect)
     if locks is not None and len(locks[0]):
         place = members.number[locks[0]] * bins.kinds + locks[1]
-        together.add(_locked(grouping.of[locks[0]], place, units, effects, names.index(LOCK)))
+        together.add(_locked(grouping.of[locks[0]], place, len(pasts.units), effects, names.index(LOCK)))
     keys, table = together.table[:, 0] * bins.kinds, together.table[:, 1:]
-    templates = effects.templates(table // 2, keys, (table % 2).any(axis=1), names)
+    templates = effects.templates(table // 2, keys, np.asarray((table % 2).max(axis=1, initial=0) > 0), names)
     return StatedTemplates(templates, together.number.astype(np.int32), members.number)
 
 
 def _effect(
     rule: Rule, number: int, pasts: Pasts, grouping: Units, effects: Effects, living: Pairs | None
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[bool, np.ndarray]:
     """Find out what a rule does to every unit.
 
     Returns
     -------
-    state : ndarray of int32, shape (units,)
-    effect : ndarray of int64, shape (states,)
-        Twice the effect's number, and 1 more if one row of it allows one contact of all that can be.
+    bool
+        Whether it is enough to know the groups of a unit's members.
+    effect : ndarray of int64, shape (units,)
+        Of every unit, or only of those in `Pasts.first`: twice its number, and 1 more if one row of it
+        allows one contact of all that can be.
     """
     present = None
     if isinstance(rule, Contact) and sees_living(rule) and living is not None:
@@ -125,7 +125,7 @@ def _effect(
         found[some] = 2 * cut + (np.array(effects.widest)[cut] == stand_ins.could)
         if len(faults) > before:  # all others would only bring the same faults
             break
-    return alike.state, found
+    return alike.plain, found[alike.state]
 
 
 def _faulty_bounds(rule: Rule, scopes: Scopes, grouping: Units) -> bool:

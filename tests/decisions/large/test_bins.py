@@ -19,7 +19,7 @@ from omniopt.errors import BadInput, Faults
 from omniopt.rules.eligibility import drop_ineligible
 from omniopt.rules.limits import Coupling
 
-SEEDS = range(400)
+SEEDS = range(150)
 
 
 def problem_of(seed: int) -> Problem | None:
@@ -75,7 +75,9 @@ def test_bins_lose_what_their_candidates_lose(seed: int) -> None:
     bins, catalogue, tables = small.bins, problem.catalogue, problem.tables
     rules = [rule for rule in problem.policy.eligibility if rule.drop is not None]
     found = eligible(problem.policy, bins, small.scopes)
-    c: Candidates = build_candidates(catalogue, tables, build_permission(catalogue, tables, Faults()), Faults())
+    c: Candidates = build_candidates(
+        catalogue, tables, build_permission(catalogue, tables, Faults()), Faults()
+    )
     c.reason[:] = 0
     kind = np.searchsorted(bins.action, c.action)
     base = bins.group_of[c.customer].astype(np.int64) * bins.kinds + kind
@@ -100,7 +102,9 @@ def customers(frame: pd.DataFrame, **policy: object) -> np.ndarray:
 
 
 def test_customers_are_told_apart_only_by_what_is_asked() -> None:
-    frame = pd.DataFrame({"customer_id": ["a", "b", "c", "d"], "age": [10, 30, 50, None], "most": [1, 1, 2, 2]})
+    frame = pd.DataFrame(
+        {"customer_id": ["a", "b", "c", "d"], "age": [10, 30, 50, None], "most": [1, 1, 2, 2]}
+    )
     assert len(set(customers(frame))) == 1
     young = {"name": "young", "drop": {"customer.age": {"lt": 18}}}
     assert customers(frame, eligibility=[young]).tolist() == [1, 0, 0, 0]
@@ -109,7 +113,12 @@ def test_customers_are_told_apart_only_by_what_is_asked() -> None:
     cap = {"name": "own", "max": {"column": "customer.most"}}
     assert len(set(customers(frame, contact=[cap]))) == 2
     assert len(set(customers(frame, contact=[cap], eligibility=[old]))) == 3
-    by_age = {"name": "by age", "where": {"customer.age": {"is_null": False}}, "per": ["customer.age"], "max": 1}
+    by_age = {
+        "name": "by age",
+        "where": {"customer.age": {"is_null": False}},
+        "per": ["customer.age"],
+        "max": 1,
+    }
     assert len(set(customers(frame, limits=[by_age]))) == 4
 
 

@@ -49,11 +49,15 @@ def agree(problem: Problem) -> None:
         if shape == ONE:
             assert len(true) == 1 + len(mine)
     empty = np.setdiff1d(np.arange(len(problem.grouping.names)), units)
-    lacking = [u for u in empty if not problem.units.kept(np.zeros(len(problem), bool))[problem.units.unit == u].all()]
+    lacking = [
+        u
+        for u in empty
+        if not problem.units.kept(np.zeros(len(problem), bool))[problem.units.unit == u].all()
+    ]
     assert unmet(stated.templates, stated.template_of, empty)[0].tolist() == lacking
 
 
-@pytest.mark.parametrize("seed", range(1000))
+@pytest.mark.parametrize("seed", range(300))
 def test_templates_keep_the_same_choices(seed: int) -> None:
     try:
         problem = build_problem(tiny.make(Random(seed)).project())
