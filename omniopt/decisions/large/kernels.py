@@ -31,7 +31,10 @@ making_arrays = numba.njit(cache=True, nogil=True, error_model="numpy")
 
 
 class Data(NamedTuple):
-    """Candidates by unit, as in `Columns`; ``key`` may be empty, ``bin`` and ``template`` are unsigned."""
+    """Candidates by unit, as in `Columns`; ``key`` may be empty, ``bin`` and ``template`` are unsigned.
+
+    ``first`` is the number of the first unit among all, above 0 where these are only a part of them.
+    """
 
     start: np.ndarray
     bin: np.ndarray
@@ -39,6 +42,7 @@ class Data(NamedTuple):
     base: np.ndarray
     key: np.ndarray
     template: np.ndarray
+    first: int
 
 
 class Rules(NamedTuple):
@@ -122,9 +126,10 @@ def fill_worths(first, last, bins, measures, table, worth):  # type: ignore[no-u
 @compiled
 def add_noise(u, first, last, data, noise, worth):  # type: ignore[no-untyped-def]
     """Add to each worth a number from 0 to ``noise`` that depends on the unit and the key alone."""
+    seed = np.uint64(data.first + u) * np.uint64(0x9E3779B97F4A7C15)
     for i in range(last - first):
         key = np.uint64(data.key[first + i] if len(data.key) else data.bin[first + i] - data.base[u])
-        z = np.uint64(u) * np.uint64(0x9E3779B97F4A7C15) + (key + np.uint64(1)) * np.uint64(
+        z = seed + (key + np.uint64(1)) * np.uint64(
             0xD1B54A32D192ED03
         )
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -171,7 +176,7 @@ def _best_contacts(m, most, width, work):  # type: ignore[no-untyped-def]
                     place = s
             size[place], member[place, 0] = 1, i
             low = least(total, count, most, width)
-    return count
+    return _within(total, count, width)
 
 
 @compiled
@@ -199,6 +204,14 @@ def _best_flips(m, most, width, work):  # type: ignore[no-untyped-def]
         member[1, size[1]] = flip
         size[1] += 1
     return 2
+
+
+@compiled
+def _within(total, count, width):  # type: ignore[no-untyped-def]
+    """Count the sets that turned out to be within ``width`` of the best one."""
+    while count > 1 and total[count - 1] <= total[0] - width:
+        count -= 1
+    return count
 
 
 @compiled
@@ -288,7 +301,7 @@ def search(m, template, rules, most, width, fixed, work):  # type: ignore[no-unt
     for r in range(rules.row_start[template + 1] - rules.row_start[template]):
         work.left[r] = 0
     best = total[0] if count else -np.inf
-    return count, max(best, upper), upper > best
+    return _within(total, count, width), max(best, upper), upper > best
 
 
 @compiled
