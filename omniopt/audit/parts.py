@@ -15,7 +15,7 @@ from omniopt.audit.contact import EVER, ContactRule, Tokens, Windows, items_of, 
 from omniopt.audit.inputs import Inputs
 from omniopt.audit.pairs import Conflict, pairs
 from omniopt.audit.rounding import CAP
-from omniopt.audit.scope import Rows, expand
+from omniopt.audit.scope import Rows, distinct, expand
 from omniopt.audit.search import Asks, Bins, Parts, largest
 
 
@@ -53,7 +53,7 @@ def split(
         other.append(j)
     live = ~barred & ~fixed
     i, j = np.concatenate(one), np.concatenate(other)
-    pair = np.unique(np.concatenate([i * size + j, j * size + i])[np.tile(live[i] & live[j], 2)])
+    pair = distinct(np.concatenate([i * size + j, j * size + i])[np.tile(live[i] & live[j], 2)])
     links = _links(counted, live)
     parts, order = _assemble(worth[items], links, pair // max(size, 1), pair % max(size, 1), wanted, live)
     alone = live.copy()
@@ -251,7 +251,7 @@ def _bins(
     )
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _cover(  # type: ignore[no-untyped-def]  # pragma: no cover
     home, home_thing, worth, member_start, member, thing, room, ranked_start, ranked, sums, stamp, few
 ):
@@ -288,7 +288,7 @@ def _cover(  # type: ignore[no-untyped-def]  # pragma: no cover
                     home_thing[member[m]] = thing[m]
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _cliques(start, foe_start, foe):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Put each item into the first clique of which it excludes every member."""
     n = len(foe_start) - 1

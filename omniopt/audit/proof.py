@@ -21,6 +21,7 @@ from omniopt.audit.prices import Earlier, Priced, priced
 from omniopt.audit.ranks import prices as rank_prices
 from omniopt.audit.rounding import allowed, same_row
 from omniopt.errors import Faults
+from omniopt.tables.storage import in_threads
 
 
 @dataclass
@@ -141,12 +142,16 @@ def _search(case: Case, at_prices: Priced, advantages: bool) -> Search:
     """The best set of every customer, lot by lot, and perhaps the advantages of what is chosen."""
     keys = case.inputs.key(case.chosen.rows)
     lot_of = case.lots.number[case.chosen.rows.customer]
-    whole = Search(0.0, 0.0, 0, np.full(len(keys), np.nan), [])
-    for k, lot in enumerate(case.lots):
-        mine = np.flatnonzero(lot_of == k) if advantages else np.arange(0)
+
+    def look(k: int) -> tuple[np.ndarray, Search]:
+        lot, mine = case.lots[k], np.flatnonzero(lot_of == k) if advantages else np.arange(0)
         locked, held = np.zeros(len(lot.living), dtype=bool), lot.find(case.locked)
         locked[held[held >= 0]] = True
         worth = at_prices.worth(case.inputs.world, lot.living)
-        part = search(lot.inputs, lot.living, worth, locked, lot.find(keys[mine]), case.rules, lot.past)
+        asked = lot.find(keys[mine])
+        return mine, search(lot.inputs, lot.living, worth, locked, asked, case.rules, lot.past)
+
+    whole = Search(0.0, 0.0, 0, np.full(len(keys), np.nan), [])
+    for mine, part in in_threads(look, range(len(case.lots))):
         whole.add(part, mine)
     return whole

@@ -340,6 +340,12 @@ def code(index: pd.Index, values: Any) -> np.ndarray:
     return found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
 
 
+def distinct(values: np.ndarray) -> np.ndarray:
+    """Each value once, sorted; for long arrays faster than numpy's own way."""
+    values = np.sort(values)
+    return values[np.append(True, values[1:] != values[:-1])] if len(values) else values
+
+
 def expand(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Every number from `low` to `high` (exclusive) of each range, and the range it is of."""
     count = high - low

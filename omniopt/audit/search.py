@@ -150,7 +150,7 @@ def best(
     return value, exact
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _search(  # type: ignore[no-untyped-def]  # pragma: no cover
     which, without, limit, value, exact, start, worth, token_start, token, window_start, window,
     used, room, foe_start, foe, blocked, bin_start, bin_window, slot_start, slot_token, slot, sums, stamp,
@@ -225,7 +225,7 @@ def _search(  # type: ignore[no-untyped-def]  # pragma: no cover
         value[q] = top
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _ceiling(  # type: ignore[no-untyped-def]  # pragma: no cover
     i, end, worth, blocked, first, last, bin_window, slot_start, slot_token, slot, sums, stamp, few,
     token_start, token, window_start, window, used, room, tick,
@@ -260,7 +260,7 @@ def _ceiling(  # type: ignore[no-untyped-def]  # pragma: no cover
     return total
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def largest(values, n, number):  # type: ignore[no-untyped-def]  # pragma: no cover
     """The sum of the largest ones among the first n values; their order changes."""
     total = 0.0
@@ -274,7 +274,7 @@ def largest(values, n, number):  # type: ignore[no-untyped-def]  # pragma: no co
     return total
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _wants(  # type: ignore[no-untyped-def]  # pragma: no cover
     first, last, i, rows, need, called, fill_start, fill_item, fill_token, worth, blocked, used, token_stamp,
     token_start, token, window_start, window, room, tick,
@@ -304,7 +304,7 @@ def _wants(  # type: ignore[no-untyped-def]  # pragma: no cover
     return met, loss
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _fits(  # type: ignore[no-untyped-def]  # pragma: no cover
     i, token_start, token, window_start, window, used, room, blocked
 ):
@@ -319,7 +319,7 @@ def _fits(  # type: ignore[no-untyped-def]  # pragma: no cover
     return True
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _count(  # type: ignore[no-untyped-def]  # pragma: no cover
     i, by, token_start, token, window_start, window, used, room, foe_start, foe, blocked, row_of_token, need,
     call_start, call, called,

@@ -80,6 +80,12 @@ class Sums:
             for group, at in zip(*np.divmod(np.unique(use.code * span + day - low), span), strict=True):
                 self.days.add((int(group), int(at) + low))
 
+    def add(self, other: Sums) -> None:
+        """Note what was seen among further candidates."""
+        number = [self.number.setdefault(label, len(self.number)) for label in other.number]
+        self.filled |= {number[group] for group in other.filled}
+        self.days |= {(number[group], day) for group, day in other.days}
+
 
 def _known(rule: Mapping[str, Any]) -> None:
     known_keys(rule, KEYS, "limits")

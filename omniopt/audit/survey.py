@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from omniopt.audit.candidates import Candidates, join
+from omniopt.audit.candidates import join
 from omniopt.audit.inputs import Inputs
 from omniopt.audit.lots import Lot, Lots, position
 from omniopt.audit.measures import values_of
@@ -17,8 +18,10 @@ from omniopt.audit.objective import Rank
 from omniopt.audit.plan import Located, keys_of
 from omniopt.audit.scope import Unchecked
 from omniopt.audit.sums import Sums
+from omniopt.tables.storage import in_threads
 
 
+@dataclass
 class Survey:
     """Counts of candidates, the candidates behind the plan's rows, and the groups of every limit.
 
@@ -26,7 +29,7 @@ class Survey:
     ----------
     candidates, given : int
         How many there are, and how many there were before any fell out.
-    served : ndarray of bool
+    served : ndarray of int
         Customers with a candidate.
     dropped, matched : Counter
         How many fell out by reason, and how many each eligibility rule speaks of.
@@ -38,53 +41,89 @@ class Survey:
         The candidates behind the plan's rows.
     """
 
-    def __init__(self, inputs: Inputs, lots: Lots, ranks: Sequence[Rank], frame: pd.DataFrame | None) -> None:
-        self.candidates = self.given = 0
-        self.served = np.zeros(len(inputs.world.ids["customer"]), dtype=bool)
-        self.dropped: Counter[str] = Counter()
-        self.matched: Counter[str] = Counter()
-        self.unread: list[str] = []
-        self.rules = inputs.policy.get("limits") or []
-        self.sums = [_sums(rule) for rule in self.rules]
-        customer, keys = keys_of(inputs, frame)
-        # A row of an unknown customer is nowhere.
-        in_lot = np.where(customer >= 0, lots.number[customer], -1)
-        rows: list[np.ndarray] = []
-        found: list[Candidates] = []
-        for k, lot in enumerate(lots):
-            self._count(lot, ranks)
-            mine = np.flatnonzero(in_lot == k)
-            at = position(inputs.key(lot.everything.rows), keys[mine])
-            rows.append(mine[at >= 0])
-            found.append(lot.everything.take(at[at >= 0]))
-        row = np.concatenate(rows)
-        order = np.argsort(row, kind="stable")
-        self.located = Located(row[order], join(found).take(order))
-
-    def _count(self, lot: Lot, ranks: Sequence[Rank]) -> None:
-        world, everything, living = lot.inputs.world, lot.everything, lot.living
-        for rank in reversed(ranks):
-            living.objective = values_of(world, living, rank.expression)
-        everything.objective[lot.kept] = living.objective
-        self.candidates += len(living)
-        self.given += len(everything)
-        self.served[living.rows.customer] = True
-        numbers = np.bincount(everything.reason, minlength=1 + len(everything.reasons)).tolist()
-        self.dropped.update(dict(zip(everything.reasons, numbers[1:], strict=True)))
-        self.matched.update(everything.matched)
-        self.unread = lot.unread
-        for k, sums in enumerate(self.sums):
-            if isinstance(sums, Sums):
-                try:
-                    sums.see(world, living)
-                except Unchecked as error:
-                    self.sums[k] = error
+    candidates: int
+    given: int
+    served: np.ndarray
+    dropped: Counter[str]
+    matched: Counter[str]
+    unread: list[str]
+    sums: list[Sums | Unchecked]
+    located: Located
 
 
-def _sums(rule: Any) -> Sums | Unchecked:
+def look_at_all(inputs: Inputs, lots: Lots, ranks: Sequence[Rank], frame: pd.DataFrame | None) -> Survey:
+    """Look at every lot, several at a time; what is found is put together in their order."""
+    customer, keys = keys_of(inputs, frame)
+    # A row of an unknown customer is nowhere.
+    in_lot = np.where(customer >= 0, lots.number[customer], -1)
+
+    def look(k: int) -> Survey:
+        lot, mine = lots[k], np.flatnonzero(in_lot == k)
+        survey = _count(lot, ranks)
+        at = position(inputs.key(lot.everything.rows), keys[mine])
+        survey.located = Located(mine[at >= 0], lot.everything.take(at[at >= 0]))
+        return survey
+
+    return _together(in_threads(look, range(len(lots))))
+
+
+def _count(lot: Lot, ranks: Sequence[Rank]) -> Survey:
+    """One lot, but for the plan's rows."""
+    world, everything, living = lot.inputs.world, lot.everything, lot.living
+    for rank in reversed(ranks):
+        living.objective = values_of(world, living, rank.expression)
+    everything.objective[lot.kept] = living.objective
+    numbers = np.bincount(everything.reason, minlength=1 + len(everything.reasons)).tolist()
+    return Survey(
+        len(living),
+        len(everything),
+        np.unique(living.rows.customer),
+        Counter(dict(zip(everything.reasons, numbers[1:], strict=True))),
+        Counter(everything.matched),
+        lot.unread,
+        [_seen(rule, lot) for rule in lot.inputs.policy.get("limits") or []],
+        Located(np.arange(0), everything.take(np.arange(0))),
+    )
+
+
+def _seen(rule: Any, lot: Lot) -> Sums | Unchecked:
     if not isinstance(rule, Mapping):
         return Unchecked("it is no rule")
     try:
-        return Sums(rule)
+        sums = Sums(rule)
+        sums.see(lot.inputs.world, lot.living)
     except Unchecked as error:
         return error
+    return sums
+
+
+def _together(parts: list[Survey]) -> Survey:
+    first = parts[0]
+    row = np.concatenate([part.located.row for part in parts])
+    order = np.argsort(row, kind="stable")
+    found = join([part.located.candidates for part in parts]).take(order)
+    sums = first.sums
+    for part in parts[1:]:
+        for k, (mine, other) in enumerate(zip(sums, part.sums, strict=True)):
+            if isinstance(mine, Sums) and isinstance(other, Sums):
+                mine.add(other)
+            elif isinstance(mine, Sums):
+                sums[k] = other
+    return Survey(
+        sum(part.candidates for part in parts),
+        sum(part.given for part in parts),
+        np.concatenate([part.served for part in parts]),
+        _sum(part.dropped for part in parts),
+        _sum(part.matched for part in parts),
+        first.unread,
+        sums,
+        Located(row[order], found),
+    )
+
+
+def _sum(counts: Iterable[Counter[str]]) -> Counter[str]:
+    """All counts added up; what was counted and is 0 stays."""
+    total: Counter[str] = Counter()
+    for one in counts:
+        total.update(one)
+    return total

@@ -27,7 +27,7 @@ from omniopt.audit.proof import Case, first_rank, later_rank
 from omniopt.audit.report import Verification
 from omniopt.audit.rounding import same, same_row
 from omniopt.audit.scope import Rows, Unchecked
-from omniopt.audit.survey import Survey
+from omniopt.audit.survey import Survey, look_at_all
 from omniopt.errors import BadInput, Faults
 from omniopt.project import Project
 from omniopt.tables import read_parquet, sha256_of
@@ -178,12 +178,12 @@ class _Audit:
         # The pass over all candidates also finds the plan's rows; what is wrong with the file comes later.
         self.frame = plan.read(self.directory, self.plan_faults)
         self.lots = Lots(inputs)
-        self.survey = survey = Survey(inputs, self.lots, self.ranks, self.frame)
+        self.survey = survey = look_at_all(inputs, self.lots, self.ranks, self.frame)
         for unread in survey.unread:
             faults.add(unread)
         rows, counts = history_rows(inputs)
         self.past = rows.take(counts)
-        size, customers = survey.candidates, int(survey.served.sum())
+        size, customers = survey.candidates, len(survey.served)
         cert.count(self.certificate, "candidates", size, faults)
         cert.count(self.certificate, "customers", customers, faults)
         dropped = survey.dropped
@@ -313,7 +313,7 @@ class _Audit:
         return short.spare
 
     def _caps_known(self, rule: contact.ContactRule) -> None:
-        units = rule.owner[np.flatnonzero(self.survey.served)]
+        units = rule.owner[self.survey.served]
         if np.isnan(rule.cap[units]).any() or np.isnan(rule.least[units]).any():
             raise Unchecked("the bound is missing for a customer")
 
