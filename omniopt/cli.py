@@ -355,11 +355,15 @@ def progress() -> Iterator[Callable[[str, float, float], None] | None]:
         return
     from tqdm import tqdm
 
+    from omniopt.decisions.certificate import gap_of
+
     with tqdm(bar_format="{desc} [{elapsed}]", leave=False, file=sys.stderr) as line:
 
         def tell(step: str, best: float, bound: float) -> None:
-            found = f"{best:,.2f} of " if math.isfinite(best) else ""  # there is no plan yet
-            line.set_description_str(f"{step}: {found}at most {bound:,.2f}")
+            known = math.isfinite(best) and math.isfinite(bound)  # else there is no plan or no bound yet
+            found = f"{best:,.2f} of " if math.isfinite(best) else ""
+            gap = f", gap {gap_of(best, bound):.1e}" if known else ""
+            line.set_description_str(f"{step}: {found}at most {bound:,.2f}{gap}")
 
         yield tell
 

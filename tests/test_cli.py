@@ -259,7 +259,7 @@ def test_a_terminal_is_told_how_it_goes(monkeypatch: pytest.MonkeyPatch) -> None
     assert isinstance(sys.stderr, Terminal)
     shown = sys.stderr.getvalue()
     assert "prices: at most 12.00" in shown
-    assert "proof: 10.00 of at most 12.00" in shown
+    assert "proof: 10.00 of at most 12.00, gap 1.7e-01" in shown
     assert shown.endswith("\r")  # and the line is wiped at the end
 
 

@@ -8,37 +8,45 @@ of a channel is 100 % of all), so what overfills a share is given back at the en
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numba
 import numpy as np
 import pandas as pd
 
 from omniopt.decisions import kernels
-from omniopt.decisions.problem import Problem
+from omniopt.decisions.problem import Problem, build_problem
+
+if TYPE_CHECKING:
+    from omniopt.decisions.large.shape import Large
 
 TOLERANCE = 1e-9
+MOST = 1_000_000  # candidates
 
 
-def baselines(problem: Problem, seed: int | None = None) -> pd.DataFrame:
+def baselines(problem: Problem | Large, seed: int | None = None) -> pd.DataFrame | None:
     """Return today's practice, first come first served, and random choice.
 
     Parameters
     ----------
-    problem : Problem
+    problem : Problem or Large
     seed : int, optional
         Seed of the random choice; the project's if not given.
 
     Returns
     -------
-    DataFrame
-        One row per practice: name, contacts, customers, value, cost, response (NaN where the
-        project has no such measure), objective in the policy's own sense, and missed, the list
-        of limits that it does not keep. The practices are "highest score first" (every offer,
-        by turns, goes to the customer with its highest response), "first come, first served"
-        (by date, then by customer) and "random".
+    DataFrame or None
+        None where there are more than a million candidates. One row per practice: name, contacts,
+        customers, value, cost, response (NaN where the project has no such measure), objective in
+        the policy's own sense, and missed, the list of limits that it does not keep. The practices
+        are "highest score first" (every offer, by turns, goes to the customer with its highest
+        response), "first come, first served" (by date, then by customer) and "random".
     """
     seed = problem.project.spec.seed if seed is None else seed
+    if not isinstance(problem, Problem):
+        if len(problem) > MOST:
+            return None
+        problem = build_problem(problem.project, problem.scores)
     orders = {
         "highest score first": _by_score(problem),
         "first come, first served": np.lexsort(

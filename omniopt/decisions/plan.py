@@ -9,7 +9,7 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,9 @@ from omniopt.actions.catalogue import Catalogue
 from omniopt.decisions.problem import Problem
 from omniopt.errors import BadInput
 from omniopt.tables import read_parquet, sha256_of, write_parquet
+
+if TYPE_CHECKING:
+    from omniopt.decisions.large.shape import Large
 
 SHOWN = ("value", "cost", "response")  # measures of every contact
 ALTERNATIVES = 5  # best contacts not chosen that are kept for each customer
@@ -39,13 +42,14 @@ class Plan:
         One row per chosen contact: customer_id, action_id, offer_id, channel, date, fallback,
         value, cost, response, objective, advantage. Sorted by customer_id, date, action_id.
     dropped : DataFrame
-        Candidates that were taken out before the decision, with the reason.
+        Candidates that were taken out before the decision, with the reason; empty, as the next, where
+        there are more than a million candidates, of whom the certificate says how many went, and why.
     alternatives : DataFrame
         For each customer the best contacts that were not chosen; ``worth`` is their objective
         less the prices of what they would use.
     scores : DataFrame or None
         The response model's scores, where the project has no scores of its own.
-    problem : Problem or None
+    problem : Problem, Large or None
         The problem solved; None for a plan read from a folder.
     """
 
@@ -54,7 +58,7 @@ class Plan:
     dropped: pd.DataFrame
     alternatives: pd.DataFrame
     scores: pd.DataFrame | None = None
-    problem: Problem | None = field(default=None, repr=False)
+    problem: Problem | Large | None = field(default=None, repr=False)
 
     @property
     def status(self) -> str:
@@ -83,7 +87,12 @@ class Plan:
 
     @property
     def reasons(self) -> pd.DataFrame:
-        """How many candidates and customers each reason took out."""
+        """How many candidates and customers each reason took out; missing where that is not known."""
+        told = self.certificate.get("dropped") or {}
+        if self.dropped.empty and told:
+            counts = pd.Series(told, name="candidates").rename_axis("reason").reset_index()
+            counts["customers"] = pd.array([None] * len(counts), dtype="Int64")
+            return counts.sort_values("candidates", ascending=False, kind="stable", ignore_index=True)
         grouped = self.dropped.groupby("reason", sort=False, observed=True)
         counts = grouped.agg(candidates=("customer_id", "size"), customers=("customer_id", "nunique"))
         return counts.sort_values("candidates", ascending=False, kind="stable").reset_index()

@@ -94,7 +94,7 @@ def rule_values(
     [['one each', 3.0, 3.0]]
     """
     problem = plan.problem
-    if problem is None or problem.project is not project:
+    if not isinstance(problem, Problem) or problem.project is not project:
         problem = build_problem(project, plan.scores)
     start, prices = _choice(problem, plan), _prices(plan)
     first = (plan.certificate.get("ranks") or [plan.certificate])[0]
