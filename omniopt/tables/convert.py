@@ -27,6 +27,8 @@ _NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
 _NOT_FINITE = r"(?i)^\s*[+-]?(nan|inf|infinity)\s*$"
 #: Digits that are a name rather than a quantity: leading zeros, or more digits than a number keeps.
 _CODE = r"^\s*(0\d+|\d{16,})\s*$"
+#: How programs write a cell that is missing.
+_MISSING = r"^\s*(nan|NaN|NAN|<NA>|NaT)\s*$"
 _TRUE, _FALSE = ("true", "yes", "1"), ("false", "no", "0")
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -239,7 +241,7 @@ def _series(text: pa.ChunkedArray) -> pd.Series:
 
 def _ids(column: pa.ChunkedArray, place: Place) -> pd.Series:
     text = _text(column)
-    wrong = _mask(pc.match_substring_regex(text, r"^\s*(nan|NaN|NAN|<NA>|NaT)\s*$"))
+    wrong = _mask(pc.match_substring_regex(text, _MISSING))
     place.bad(
         np.flatnonzero(wrong),
         lambda row: f"the cell says '{text[row]}'",
@@ -338,15 +340,15 @@ def _attribute(column: pa.ChunkedArray, place: Place) -> pd.Series:
         return _booleans(column, place)
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
         return _numbers(column, place)
-    lower = pc.utf8_lower(column)
+    words = column.unique()  # what a column is depends on its distinct cells
     if column.null_count < len(column) and _every(
-        pc.is_in(lower, pa.array(["true", "false"], pa.large_string())), column
+        pc.is_in(pc.utf8_lower(words), pa.array(["true", "false"], pa.large_string())), words
     ):
-        return _boolean_series(_mask(pc.equal(lower, "true")), _mask(pc.is_null(column)))
-    numeric = pc.or_(pc.match_substring_regex(column, _NUMBER), pc.match_substring_regex(column, _NOT_FINITE))
-    if _every(numeric, column) and not _mask(pc.match_substring_regex(column, _CODE)).any():
+        return _boolean_series(_mask(pc.equal(pc.utf8_lower(column), "true")), _mask(pc.is_null(column)))
+    numeric = pc.or_(pc.match_substring_regex(words, _NUMBER), pc.match_substring_regex(words, _NOT_FINITE))
+    if _every(numeric, words) and not _mask(pc.match_substring_regex(words, _CODE)).any():
         return _numbers(column, place)
-    return _ids(column, place)
+    return _ids(column, place) if _mask(pc.match_substring_regex(words, _MISSING)).any() else _series(column)
 
 
 def _every(condition: pa.ChunkedArray, column: pa.ChunkedArray) -> bool:

@@ -2,55 +2,74 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
+import threading
+import weakref
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
-IN_MEMORY = 2 << 30  # bytes from which an array lies in a file
+LONG = 1 << 26  # bytes from which an array may lie in a file
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 def empty_array(shape: int | tuple[int, ...], dtype: Any) -> np.ndarray:
-    """Return an array to be filled, in a temporary file if it is long.
+    """Return an array to be filled, in memory or, if long arrays hold half of it already, in a file.
 
     The file has no name, and is gone as soon as nothing refers to the array. It lies where the
     environment's TMPDIR says, or in the system's folder for temporary files.
     """
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    if size <= IN_MEMORY:
+    if size < LONG:
         return np.empty(shape, dtype)
+    if _room.take(size):
+        array = np.empty(shape, dtype)
+        weakref.finalize(array, _room.give_back, size)
+        return array
     with tempfile.TemporaryFile(prefix="omniopt-") as file:
         return np.memmap(file, dtype=dtype, mode="w+", shape=shape)
 
 
-class Spool:
-    """An array that grows piece by piece, its length unknown beforehand.
+class _Room:
+    """Memory that long arrays may have: half of what was available when the first one came."""
 
-    The pieces go to a temporary file, so that no moment needs them twice in memory.
-    """
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.left: int | None = None
 
-    def __init__(self, dtype: Any) -> None:
-        self.dtype = np.dtype(dtype)
-        self.file = tempfile.TemporaryFile(prefix="omniopt-")
+    def take(self, size: int) -> bool:
+        """Take some, if there is as much."""
+        with self.lock:
+            if self.left is None:
+                self.left = available_memory() // 2
+            fits = size <= self.left
+            self.left -= size * fits
+            return fits
 
-    def add(self, piece: np.ndarray) -> None:
-        """Append a piece."""
-        np.ascontiguousarray(piece, self.dtype).tofile(self.file)
+    def give_back(self, size: int) -> None:
+        """Give back what an array had."""
+        with self.lock:
+            self.left = (self.left or 0) + size
 
-    def whole(self) -> np.ndarray:
-        """Return all pieces in a row; nothing can be added any more."""
-        with self.file as file:
-            length = file.tell() // self.dtype.itemsize
-            file.seek(0)
-            if length * self.dtype.itemsize <= IN_MEMORY:
-                return np.fromfile(file, self.dtype)
-            return np.memmap(file, dtype=self.dtype, mode="r+", shape=length)
+
+_room = _Room()
+
+
+def available_memory() -> int:
+    """Return how many bytes of memory can be had without swapping, as far as the system says."""
+    with contextlib.suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return 1024 * int(next(line for line in lines if line.startswith("MemAvailable")).split()[1])
+    with contextlib.suppress(AttributeError, OSError, ValueError):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    return 4 << 30
 
 
 def workers() -> int:
