@@ -1,0 +1,209 @@
+"""Candidates read as codes are the candidates that the reader of frames reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import omniopt as oo
+from omniopt.errors import BadInput
+from omniopt.tables import Coded, coded, storage
+from omniopt.tables.coded import code_frame, read_coded
+
+CUSTOMERS = ["C1", "c2", "é", "007", "7", "\U0001f600", "\uffee", " x"]
+ACTIONS = ["o1-call", "o1-mail", "o1-email", "o2-call"]
+
+
+def frame(seed: int = 1, share: float = 0.7) -> pd.DataFrame:
+    """Some of all pairs, shuffled."""
+    rng = np.random.default_rng(seed)
+    grid = pd.MultiIndex.from_product([CUSTOMERS, ACTIONS], names=["customer_id", "action_id"])
+    rows = grid.to_frame(index=False).sample(frac=share, random_state=seed)
+    return rows.assign(value=rng.normal(size=len(rows)), cost=rng.integers(0, 5, len(rows)))
+
+
+def write(
+    path: Path, rows: pd.DataFrame, *, parts: int = 1, group: int = 7, kind: pa.DataType | None = None
+) -> Path:
+    """Write rows as a folder of files with small row groups, ids of the given type."""
+    path.mkdir(parents=True)
+    for number, part in enumerate(np.array_split(np.arange(len(rows)), parts)):
+        table = pa.Table.from_pandas(rows.iloc[part], preserve_index=False)
+        if kind is not None:
+            for name in ("customer_id", "action_id"):
+                at = table.column_names.index(name)
+                table = table.set_column(at, name, table[name].cast(pa.string()).cast(kind))
+        pq.write_table(table, path / f"part-{number}.parquet", row_group_size=group)
+    return path
+
+
+def same(one: Coded, other: Coded) -> None:
+    assert one.customer_ids.to_pylist() == other.customer_ids.to_pylist()
+    assert one.action_ids.to_pylist() == other.action_ids.to_pylist()
+    assert np.array_equal(one.start, other.start)
+    assert np.array_equal(one.action, other.action)
+    assert list(one.measures) == list(other.measures)
+    for name, values in one.measures.items():
+        assert values.dtype == np.float64
+        assert np.array_equal(values, other.measures[name])
+
+
+def expected(rows: pd.DataFrame) -> pd.DataFrame:
+    """Sort as Python sorts text."""
+    keys = list(zip(rows["customer_id"], rows["action_id"], strict=True))
+    return rows.iloc[sorted(range(len(rows)), key=keys.__getitem__)]
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+@pytest.mark.parametrize(
+    "kind", [pa.string(), pa.large_string(), pa.dictionary(pa.int8(), pa.string())], ids=str
+)
+def test_rows_in_any_order(tmp_path: Path, kind: pa.DataType, parts: int) -> None:
+    rows = frame()
+    found = read_coded(write(tmp_path / "c", rows, parts=parts, kind=kind))
+    assert found is not None
+    same(found, code_frame(rows))
+    wanted = expected(rows)
+    customers = np.repeat(found.customer_ids.to_pylist(), np.diff(found.start))
+    assert customers.tolist() == wanted["customer_id"].tolist()
+    assert [found.action_ids[int(a)].as_py() for a in found.action] == wanted["action_id"].tolist()
+    assert found.measures["value"].tolist() == wanted["value"].tolist()
+    assert found.measures["cost"].tolist() == wanted["cost"].tolist()
+
+
+def test_sorted_rows_stay_where_they_are(tmp_path: Path) -> None:
+    rows = expected(frame())
+    found = read_coded(write(tmp_path / "c", rows))
+    assert found is not None
+    assert found.measures["value"].tolist() == rows["value"].tolist()
+
+
+def test_whole_numbers_are_ids_as_text(tmp_path: Path) -> None:
+    rows = pd.DataFrame({"customer_id": [10, 9, 9], "action_id": ["b", "a", "b"], "value": [1.0, 2.0, 3.0]})
+    found = read_coded(write(tmp_path / "c", rows))
+    assert found is not None
+    assert found.customer_ids.to_pylist() == ["10", "9"]
+    assert found.measures["value"].tolist() == [1.0, 2.0, 3.0]
+
+
+def test_attributes_are_no_measures(tmp_path: Path) -> None:
+    rows = frame().assign(note=lambda f: f["action_id"] + "!", flag=True, few=lambda f: f["cost"] > 2)
+    found = read_coded(write(tmp_path / "c", rows))
+    assert found is not None
+    assert list(found.measures) == ["value", "cost"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_long_groups_and_many_lots(tmp_path: Path, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    key = rng.permutation(300 * 90)[:9000]
+    rows = pd.DataFrame({"customer_id": key // 90, "action_id": key % 90, "value": rng.normal(size=9000)})
+    rows = rows.astype({"customer_id": str, "action_id": str})
+    found = read_coded(write(tmp_path / "c", rows, parts=2, group=1000))
+    assert found is not None
+    same(found, code_frame(rows))
+    assert (
+        found.measures["value"].tolist() == rows.sort_values(["customer_id", "action_id"])["value"].tolist()
+    )
+
+
+@pytest.mark.parametrize("threads", ["1", "2", "5"])
+def test_any_number_of_threads(tmp_path: Path, threads: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMNIOPT_THREADS", threads)
+    found = read_coded(write(tmp_path / "c", frame(), parts=3, group=2))
+    assert found is not None
+    same(found, code_frame(frame()))
+
+
+def test_long_columns_may_lie_in_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage, "LONG", 1)
+    monkeypatch.setattr(storage, "_room", storage._Room())
+    monkeypatch.setattr(storage, "available_memory", lambda: 0)
+    found = read_coded(write(tmp_path / "c", frame()))
+    assert found is not None
+    assert isinstance(found.measures["value"], np.memmap)
+    same(found, code_frame(frame()))
+
+
+def test_memory_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage, "LONG", 1)
+    monkeypatch.setattr(storage, "_room", storage._Room())
+    monkeypatch.setattr(storage, "available_memory", lambda: 2000)
+    first = storage.empty_array(100, np.float64)
+    assert not isinstance(first, np.memmap)
+    assert isinstance(storage.empty_array((5, 10), np.float64), np.memmap)
+    del first
+    assert not isinstance(storage.empty_array((10, 10), np.float64), np.memmap)
+
+
+# ---- what is wrong is said as the reader of frames says it
+
+BROKEN = {
+    "empty id": lambda f: f.assign(customer_id=f["customer_id"].where(f.index != f.index[3])),
+    "id without text": lambda f: f.assign(action_id=f["action_id"].where(f.index != f.index[3], "")),
+    "id that says nan": lambda f: f.assign(customer_id=f["customer_id"].where(f.index != f.index[3], "nan")),
+    "empty number": lambda f: f.assign(value=f["value"].where(f.index != f.index[3])),
+    "infinite number": lambda f: f.assign(value=f["value"].where(f.index != f.index[3], np.inf)),
+    "key twice": lambda f: pd.concat([f, f.iloc[[2, 5]]]),
+    "unknown action": lambda f: f.assign(action_id=f["action_id"].where(f.index != f.index[3], "o9-call")),
+    "unknown customer": lambda f: f.assign(customer_id=f["customer_id"].where(f.index != f.index[3], "C9")),
+    "no action": lambda f: f.drop(columns="action_id"),
+    "no rows": lambda f: f.iloc[:0],
+    "text for a number": lambda f: f.assign(value="much"),
+    "cell of a measure": lambda f: f.assign(minutes=f["cost"].where(f.index != f.index[3])),
+    "two faults": lambda f: pd.concat([f, f.iloc[[2]]]).assign(cost=np.nan),
+}
+
+
+def project(folder: Path, rows: pd.DataFrame) -> oo.Project:
+    customers = pd.DataFrame({"customer_id": CUSTOMERS})
+    customers.to_parquet(folder / "customers.parquet")
+    actions = pd.DataFrame({"action_id": ACTIONS, "offer_id": "o", "channel": "x"})
+    actions.to_csv(folder / "actions.csv", index=False)
+    write(folder / "candidates", rows, parts=2)
+    (folder / "omniopt.yaml").write_text(
+        "version: 1\nname: p\npolicy: {objective: value}\n"
+        "tables: {customers: customers.parquet, actions: actions.csv, candidates: candidates}\n"
+    )
+    return oo.Project.load(folder)
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_faults(tmp_path: Path, name: str) -> None:
+    broken = project(tmp_path, BROKEN[name](frame()))
+    with pytest.raises(BadInput) as plain:
+        broken.read()
+    with pytest.raises(BadInput) as found:
+        oo.Project.load(tmp_path).read(coded=True)
+    assert [str(f) for f in found.value.faults] == [str(f) for f in plain.value.faults]
+
+
+def test_numbers_written_as_text_are_measures(tmp_path: Path) -> None:
+    rows = frame().assign(minutes=lambda f: f["cost"].map("{}.5".format))
+    tables = project(tmp_path, rows).read(coded=True)
+    assert tables.coded is not None
+    assert tables.coded.measures["minutes"].tolist() == (tables.coded.measures["cost"] + 0.5).tolist()
+
+
+def test_inputs_are_hashed_alike(tmp_path: Path) -> None:
+    plain = project(tmp_path, frame()).read()
+    found = oo.Project.load(tmp_path).read(coded=True)
+    assert found.inputs == plain.inputs
+    assert found.candidates is None
+    assert plain.coded is None
+
+
+def test_tables_that_were_read_are_coded_without_reading_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    p = project(tmp_path, frame())
+    p.read()
+    monkeypatch.setattr(coded, "read_coded", None)
+    found = p.read(coded=True).coded
+    assert found is not None
+    same(found, code_frame(frame()))
