@@ -42,7 +42,7 @@ class Outcome:
 def solve(
     objective: np.ndarray, matrix: sparse.csr_array, lo: np.ndarray, hi: np.ndarray,
     lower: np.ndarray, upper: np.ndarray, integer: np.ndarray, gap: float, time_limit: float | None,
-    distance: float = 0.0,
+    distance: float = 0.0, enough: float = math.inf,
 ) -> Outcome:  # fmt: skip
     """Maximise ``objective·z`` subject to ``lo ≤ matrix z ≤ hi``.
 
@@ -56,6 +56,8 @@ def solve(
         Which columns are whole numbers.
     gap, distance : float
         Relative gap, and distance of bound and objective, at which to stop: either will do.
+    enough : float
+        Objective from which any solution will do.
     time_limit : float or None
         Seconds.
 
@@ -96,7 +98,7 @@ def solve(
     solver = pulp.HiGHS(
         msg=False, threads=1, gapRel=gap, gapAbs=scale * distance, timeLimit=time_limit,
         mip_feasibility_tolerance=TOLERANCE, primal_feasibility_tolerance=TOLERANCE,
-        dual_feasibility_tolerance=TOLERANCE,
+        dual_feasibility_tolerance=TOLERANCE, objective_target=-scale * enough,
     )  # fmt: skip
     model.solve(solver)
     return _outcome(model, columns, scale, lower)

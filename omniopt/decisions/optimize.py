@@ -30,7 +30,8 @@ from omniopt.decisions.sensitivity import add_ranges, take_relaxed_prices
 from omniopt.errors import BadInput, Faults
 from omniopt.project import Project
 
-SOLVERS = ("auto", "exact")
+SOLVERS = ("auto", "exact", "decomposed")
+LARGE = 100_000  # candidates from which the decomposed solver is taken
 
 
 def optimize(
@@ -53,8 +54,9 @@ def optimize(
         Relative gap at which to stop, at least 0.
     time_limit : float, optional
         Seconds for the solve. The best plan found by then is returned, with its gap.
-    solver : {"auto", "exact"}
-        How to solve.
+    solver : {"auto", "exact", "decomposed"}
+        How to solve: as one integer program, or customer by customer with prices for what ties
+        them together. ``auto`` takes the first for up to 100,000 candidates.
     warm_start : Plan, optional
         An earlier plan to start from; those of its contacts that are still candidates, if they
         keep the rules.
@@ -101,6 +103,11 @@ def optimize(
     ('optimal', 7.0)
     """
     _check_arguments(gap, time_limit, solver)
+    tell = progress or (lambda *_: None)
+    if solver == "decomposed" or (solver == "auto" and candidates_at_most(project) > LARGE):
+        from omniopt.decisions.large.decide import decide
+
+        return decide(project, gap, time_limit, warm_start, scores, tell)
     began = time.perf_counter()
     with contextlib.suppress(BadInput):  # building tells the tables' faults together with the policy's
         project.read()
@@ -108,7 +115,7 @@ def optimize(
     problem = build_problem(project, scores)
     built = time.perf_counter()
     start = None if warm_start is None else problem.places(warm_start.contacts)
-    found = _by_rank(problem, gap, time_limit, progress or (lambda *_: None), start)
+    found = _by_rank(problem, gap, time_limit, tell, start)
     if price_ranges:
         take_relaxed_prices(found[0])
     solved = time.perf_counter()
@@ -118,15 +125,27 @@ def optimize(
     return plan
 
 
+def candidates_at_most(project: Project) -> int:
+    """Return how many candidates a project can have, before any is taken out."""
+    given = project.count("candidates")
+    if given is not None:
+        return given
+    with contextlib.suppress(BadInput):  # told when the problem is built
+        tables = project.read()
+        if tables.customers is not None:
+            days = 1 if project.spec.horizon is None else project.spec.horizon.days
+            crossed = len(tables.offers) * len(tables.channels) * days if tables.actions is None else 0  # type: ignore[arg-type]
+            return len(tables.customers) * (crossed or len(tables.actions))  # type: ignore[arg-type]
+    return 0
+
+
 def _check_arguments(gap: float, time_limit: float | None, solver: str) -> None:
     faults = Faults()
     if not (isinstance(gap, int | float) and math.isfinite(gap) and gap >= 0):
         faults.add(f"the gap is a number from 0, not {gap!r}", hint="Write for instance 0.0001.")
     if time_limit is not None and not (isinstance(time_limit, int | float) and time_limit > 0):
         faults.add(f"the time limit is a number of seconds above 0, not {time_limit!r}")
-    if solver == "decomposed":
-        faults.add("the decomposed solver is not there yet", hint="Use auto or exact.")
-    elif solver not in SOLVERS:
+    if solver not in SOLVERS:
         faults.add(f"the solver is one of {', '.join(SOLVERS)}, not {solver!r}")
     faults.raise_if_any()
 

@@ -231,8 +231,9 @@ def _complete(free: np.ndarray, base: np.ndarray, values: np.ndarray) -> np.ndar
 
 
 def restricted(
-    model: Model, free: np.ndarray, base: np.ndarray, distance: float, seconds: float | None
-) -> exact.Outcome:
+    model: Model, free: np.ndarray, base: np.ndarray, distance: float, seconds: float | None,
+    enough: float = math.inf,
+) -> exact.Outcome:  # fmt: skip
     """Hand the free candidates and what the fixed ones leave of every row to the exact solver.
 
     Parameters
@@ -244,6 +245,8 @@ def restricted(
     distance : float
         Of bound and objective, at which to stop; a small program is solved to the end.
     seconds : float or None
+    enough : float
+        Worth of the whole from which any solution will do.
 
     Returns
     -------
@@ -271,7 +274,7 @@ def restricted(
     wanted = 0.0 if len(columns) <= WHOLE else distance
     outcome = exact.solve(
         model.objective[columns], matrix[matters], (model.lo - rest)[matters], (model.hi - rest)[matters],
-        lower[columns], model.upper[columns], model.integer[columns], 0.0, seconds, wanted,
+        lower[columns], model.upper[columns], model.integer[columns], 0.0, seconds, wanted, enough - constant,
     )  # fmt: skip
     values = None if outcome.values is None else outcome.values[: int(free.sum())]
     return exact.Outcome(outcome.status, values, outcome.bound + constant)

@@ -221,7 +221,7 @@ class Project:
         return self._cache[kind]
 
     def count(self, table: str) -> int | None:
-        """Count the rows of a table, by its metadata where it has some; None if it is not given or unreadable."""
+        """Count the rows of a table, by its metadata if it has some; None where it cannot be read."""
         source = self._sources().get(table)
         if source is None:
             return None

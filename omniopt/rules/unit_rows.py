@@ -87,6 +87,28 @@ class UnitRows:
         }
         return UnitRows(np.concatenate(rule), start=np.concatenate(start), names=names, **joined)
 
+    def among(self, kept: np.ndarray) -> UnitRows:
+        """Return the rows over some of the candidates, numbered anew, as if there were no others.
+
+        Parameters
+        ----------
+        kept : ndarray of bool, shape (n,)
+        """
+        number = np.cumsum(kept) - 1
+        row, named = self.row, self.trigger >= 0
+        asked = np.ones(len(self), bool)
+        asked[named] = kept[self.trigger[named]]
+        member = kept[self.member] & asked[row]
+        count = np.bincount(row[member], minlength=len(self))
+        says = asked & ((self.lo > 0) | (count > self.cap))
+        member &= says[row]
+        trigger = np.where(named, number[np.maximum(self.trigger, 0)], self.trigger)[says]
+        start = np.concatenate([[0], np.cumsum(count[says])]).astype(np.int64)
+        return UnitRows(
+            self.rule[says], self.lo[says], self.cap[says], trigger, self.unit[says], start,
+            number[self.member[member]], self.occasion[member], self.names,
+        )  # fmt: skip
+
     def counts(self, chosen: np.ndarray) -> np.ndarray:
         """Count the distinct classes among the chosen members of each row.
 

@@ -1,0 +1,104 @@
+"""How far the decomposed solver has come: the best plan so far, the best bound and its prices."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from omniopt.decisions.large.part import objective_of, use_of
+from omniopt.decisions.large.shape import Large
+from omniopt.decisions.large.sweep import Engine
+from omniopt.decisions.problem import ROUNDING
+from omniopt.decisions.progress import Progress
+
+
+@dataclass
+class Hunt:
+    """State of a solve, as maximised.
+
+    Attributes
+    ----------
+    chosen : ndarray of int64 or None
+        The best plan, as places of candidates in ascending order.
+    objective, bound : float
+    prices : ndarray of float64, shape (k + q,)
+        Those that prove ``from_prices``.
+    from_prices : float
+        The best bound that prices prove by themselves.
+    began : float
+        When the search began, by `time.monotonic`.
+    by_exact : bool
+        Whether ``bound`` rests on the exact solver as well.
+    """
+
+    large: Large
+    engine: Engine
+    gap: float
+    deadline: float
+    progress: Progress
+    chosen: np.ndarray | None = None
+    objective: float = -math.inf
+    bound: float = math.inf
+    prices: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    from_prices: float = math.inf
+    by_exact: bool = False
+    began: float = field(default_factory=time.monotonic)
+
+    def left(self) -> float | None:
+        """Seconds that are left, None for no limit."""
+        return None if math.isinf(self.deadline) else max(self.deadline - time.monotonic(), 0.0)
+
+    def out_of_time(self) -> bool:
+        """Whether the time is up."""
+        return time.monotonic() >= self.deadline
+
+    def reached(self) -> bool:
+        """Whether the gap asked for is met."""
+        if self.chosen is None or math.isinf(self.bound):
+            return False
+        return self.bound - self.objective <= self.gap * max(1.0, abs(self.bound))
+
+    def room(self) -> float:
+        """How far bound and plan may be apart in the end."""
+        return self.gap * max(1.0, abs(self.bound)) if math.isfinite(self.bound) else 0.0
+
+    def offer(self, chosen: np.ndarray) -> bool:
+        """Take a plan, whose units keep their rows, if it keeps the limits and is better."""
+        value, kept = judged(self.large, chosen)
+        if kept and value > self.objective:
+            self.chosen, self.objective = chosen, value
+        return kept
+
+    def price(self, prices: np.ndarray, bound: float) -> None:
+        """Take the bound that prices prove, if it is better."""
+        if bound < self.from_prices:
+            self.prices, self.from_prices = prices, bound
+        self.tighten(bound)
+
+    def tighten(self, bound: float, by_exact: bool = False) -> None:
+        """Take a bound if it is better; no bound is below a plan that is at hand."""
+        if bound < self.bound:
+            self.bound, self.by_exact = bound, by_exact
+        self.bound = max(self.bound, self.objective)
+
+    def report_bound(self, bound: float) -> None:
+        """Tell whoever watches how far down the prices have brought the bound."""
+        self.progress("prices", self.objective, min(self.bound, bound))
+
+    def report(self, step: str) -> None:
+        """Tell whoever watches how far bound and plan are apart."""
+        self.progress(step, self.objective, self.bound)
+
+
+def judged(large: Large, chosen: np.ndarray) -> tuple[float, bool]:
+    """Return what a choice is worth after fixed costs and penalties, and whether it keeps the limits."""
+    system, used = large.system, use_of(large, chosen)
+    extras = system.extras(large.coupling, used)
+    value = math.fsum([*objective_of(large, chosen).tolist(), *(system.extra_objective * extras).tolist()])
+    total = system.matrix @ used + system.extra @ extras
+    size = np.maximum(1.0, abs(system.matrix) @ np.abs(used) + abs(system.extra) @ extras)
+    kept = (total >= system.lo - ROUNDING * size) & (total <= system.hi + ROUNDING * size)
+    return value, bool(kept.all())
