@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from omniopt.audit.arrays import code
 from omniopt.audit.history import OUTCOMES, events
 from omniopt.audit.inputs import Inputs
-from omniopt.audit.scope import DAYS, Rows, Unchecked, World, code, concat, groups, matches, once, whole
+from omniopt.audit.scope import DAYS, Rows, Unchecked, World, concat, groups, matches, once, whole
 
 # By what a contact is the same as one of the past, and the attributes that say so.
 SAME: dict[str, list[str]] = {

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from omniopt.audit.arrays import expand
 from omniopt.audit.candidates import Candidates
 from omniopt.audit.contact import (
     ContactRule,
@@ -19,7 +20,7 @@ from omniopt.audit.contact import (
 )
 from omniopt.audit.inputs import Inputs
 from omniopt.audit.rounding import CAP
-from omniopt.audit.scope import Rows, Unchecked, expand, matches
+from omniopt.audit.scope import Rows, Unchecked, matches
 from omniopt.errors import Faults
 
 # So many windows are named one by one.

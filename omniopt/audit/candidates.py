@@ -18,9 +18,10 @@ import numpy as np
 import pandas as pd
 
 from omniopt.audit.allowed import Permission, ineligible, offer_valid, vetoed
+from omniopt.audit.arrays import code
 from omniopt.audit.history import DELIVERED, history_rows, outcome, planned
 from omniopt.audit.inputs import Inputs
-from omniopt.audit.scope import Rows, Unchecked, World, code, concat
+from omniopt.audit.scope import Rows, Unchecked, World, concat
 
 # A customer's own delivery rate counts from this many contacts on, blended with as many at the channel's
 # rate.

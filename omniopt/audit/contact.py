@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
+from omniopt.audit.arrays import expand
 from omniopt.audit.candidates import Candidates
 from omniopt.audit.inputs import Inputs
 from omniopt.audit.rounding import CAP
@@ -24,7 +24,6 @@ from omniopt.audit.scope import (
     attribute,
     canonical,
     concat,
-    expand,
     flag,
     groups,
     known_keys,
@@ -32,6 +31,7 @@ from omniopt.audit.scope import (
     split_by,
     whole,
 )
+from omniopt.audit.units import households, of_units
 from omniopt.errors import Faults
 
 KEYS = {
@@ -81,21 +81,6 @@ class ContactRule:
         return bool((np.nan_to_num(self.least, nan=1.0) > 0).any())
 
 
-def households(inputs: Inputs) -> np.ndarray:
-    """The household of each customer as a number; a customer no table describes is one of its own."""
-    column = inputs.world.frames["customer"].get("household_id")
-    if column is None or inputs.tables.customers is None:
-        raise Unchecked("the customers have no household_id")
-    known = np.zeros(len(column), dtype=bool)
-    known[inputs.customer_of("customers")] = True
-    names = np.array([canonical(value) for value in column], dtype=object)
-    empty = np.array([name is None or not name.strip() for name in names], dtype=bool)
-    if (known & empty).any():
-        raise Unchecked("a customer has no household_id")
-    labels = np.where(empty, [f"\0{k}" for k in range(len(names))], names)
-    return pd.factorize(labels, sort=True)[0].astype(np.int64)
-
-
 def read_contact(inputs: Inputs, rule: Mapping[str, Any]) -> ContactRule:
     """A contact rule of the policy; Unchecked if it says anything this check cannot read."""
     known_keys(rule, KEYS, "contact rules")
@@ -120,37 +105,10 @@ def read_contact(inputs: Inputs, rule: Mapping[str, Any]) -> ContactRule:
     owner = households(inputs) if unit == "household" else np.arange(size)
     return ContactRule(
         str(rule.get("name")), rule.get("where"), split_by(rule), np.append(owner, -1), unit == "household",
-        _bound(inputs, rule.get("max"), owner, np.inf, "max"),
-        _bound(inputs, rule.get("min"), owner, 0.0, "min"),
+        of_units(inputs, rule.get("max"), owner, np.inf, "max"),
+        of_units(inputs, rule.get("min"), owner, 0.0, "min"),
         or_none, days, every, (days or every) is not None and history, count,
     )  # fmt: skip
-
-
-def _bound(inputs: Inputs, bound: Any, owner: np.ndarray, none: float, side: str) -> np.ndarray:
-    """The bound of every unit; members of a unit must agree."""
-    units = int(owner.max(initial=-1)) + 1
-    if bound is None:
-        return np.full(units, none)
-    if isinstance(bound, int | float) and not isinstance(bound, bool):
-        return np.full(units, float(bound))
-    named = str(bound["column"]) if isinstance(bound, Mapping) and set(bound) == {"column"} else ""
-    if not named.startswith("customer."):
-        raise Unchecked(f"{side}: {bound!r} is not known to this check")
-    column = inputs.world.frames["customer"].get(named.partition(".")[2])
-    if column is None or not pd.api.types.is_numeric_dtype(column):
-        raise Unchecked(f"no table has the numbers '{named}'")
-    numbers = column.to_numpy(dtype=float, na_value=np.nan)
-    known = np.arange(len(numbers))
-    if inputs.tables.customers is not None:
-        known = inputs.customer_of("customers")
-    result = np.full(units, np.nan)
-    result[owner[known]] = numbers[known]
-    agree = (result[owner[known]] == numbers[known]) | (
-        np.isnan(result[owner[known]]) & np.isnan(numbers[known])
-    )
-    if not agree.all():
-        raise Unchecked(f"the members of a household have different '{named}'")
-    return result
 
 
 @dataclass

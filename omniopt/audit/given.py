@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from omniopt.audit.scope import World, code, expand
+from omniopt.audit.arrays import code, expand
+from omniopt.audit.scope import World
 from omniopt.tables.coded import Coded
 
 

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from omniopt.audit.arrays import code
 from omniopt.audit.inputs import Inputs
-from omniopt.audit.scope import Rows, code
+from omniopt.audit.scope import Rows
 
 # What happened says something about delivery only where it is known; a contact merely `sent` does not.
 DELIVERED = ("delivered", "opened", "clicked", "responded", "rejected", "unsubscribed")

@@ -14,11 +14,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from omniopt.audit.arrays import code, expand
 from omniopt.audit.given import Given
-from omniopt.audit.scope import ROOTS, Rows, World, code, expand
+from omniopt.audit.scope import ROOTS, Rows, Unchecked, World
 from omniopt.errors import BadInput, Faults
 from omniopt.project import Project
-from omniopt.tables import Tables, with_codes
+from omniopt.tables import Tables, read_parquet, with_codes
 
 TABLE_OF = {"customer": "customers", "offer": "offers", "channel": "channels", "action": "actions"}
 # The policy's sections that are lists of rules.
@@ -172,6 +173,24 @@ def read(
     )
     vetoes, locks = (_pairs(changes.get(key), key, faults) for key in ("vetoes", "locks"))
     return Inputs(tables, policy, world, vetoes, locks)
+
+
+def read_scores(inputs: Inputs, directory: Path) -> pd.DataFrame | None:
+    """The project's scores, or those that its models made and left beside the plan."""
+    if inputs.given is not None or inputs.tables.scores is not None:
+        return inputs.tables.scores
+    path = directory / "scores.parquet"
+    if not path.is_file():
+        raise Unchecked("the project gives no scores, and there is no scores.parquet beside the plan")
+    try:
+        scores = read_parquet(path)
+        usable = {"customer_id", "offer_id", "channel", "p_response"} <= set(scores)
+        usable = usable and bool(scores["p_response"].between(0, 1).all())
+    except Exception as error:  # a damaged file fails in many ways, and every one of them is a finding
+        raise Unchecked(f"scores.parquet cannot be read: {error}") from None
+    if not usable:
+        raise Unchecked("scores.parquet does not hold probabilities by customer_id, offer_id and channel")
+    return scores
 
 
 def _is_bound(policy: Mapping[str, Any], changes: Mapping[str, Any]) -> bool:

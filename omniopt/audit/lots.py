@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from omniopt.audit.arrays import position
 from omniopt.audit.candidates import Candidates, build, eliminate, rows_per_customer
-from omniopt.audit.contact import households
 from omniopt.audit.history import history_rows
 from omniopt.audit.inputs import Inputs
 from omniopt.audit.scope import Rows, Unchecked
+from omniopt.audit.units import households
 
 # Candidates that are looked at together; bounds memory, never changes a result.
 LOT = 1_000_000
@@ -98,11 +99,3 @@ def _units(inputs: Inputs) -> np.ndarray:
         except Unchecked:
             pass  # such a rule is a finding of its own
     return np.arange(len(inputs.world.ids["customer"]))
-
-
-def position(keys: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Where values stand among sorted keys; -1 where they do not."""
-    if not len(keys):
-        return np.full(len(wanted), -1, dtype=np.int64)
-    at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    return np.where(keys[at] == wanted, at, -1)

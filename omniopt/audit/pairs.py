@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from omniopt.audit.arrays import expand
 from omniopt.audit.asked import Demands
 from omniopt.audit.candidates import Candidates
 from omniopt.audit.contact import in_scope
 from omniopt.audit.inputs import Inputs
-from omniopt.audit.scope import Rows, Unchecked, expand, flag, known_keys, matches, whole
+from omniopt.audit.scope import Rows, Unchecked, flag, known_keys, matches, whole
 from omniopt.errors import Faults
 
 CONFLICT_KEYS = {"name", "first", "then", "days", "either_order"}

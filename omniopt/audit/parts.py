@@ -9,13 +9,14 @@ import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
+from omniopt.audit.arrays import distinct, expand
 from omniopt.audit.asked import Demands
 from omniopt.audit.candidates import Candidates
 from omniopt.audit.contact import EVER, ContactRule, Tokens, Windows, items_of, tokens, windows
 from omniopt.audit.inputs import Inputs
 from omniopt.audit.pairs import Conflict, pairs
 from omniopt.audit.rounding import CAP
-from omniopt.audit.scope import Rows, distinct, expand
+from omniopt.audit.scope import Rows
 from omniopt.audit.search import Asks, Bins, Parts, largest
 
 

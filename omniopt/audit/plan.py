@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from omniopt.audit.arrays import code, position
 from omniopt.audit.candidates import Candidates
 from omniopt.audit.inputs import Inputs
 from omniopt.audit.measures import values_of
-from omniopt.audit.rounding import same_row
-from omniopt.audit.scope import code
+from omniopt.audit.rounding import same, same_row
 from omniopt.errors import Faults
 from omniopt.tables import read_parquet
 
@@ -125,7 +125,7 @@ def columns(inputs: Inputs, whole: pd.DataFrame, located: Located, faults: Fault
     """Every column but `advantage`, row by row, against the candidate; and the order of the rows."""
     world, found, small = inputs.world, located.row, located.candidates
     rows, frame = small.rows, whole.iloc[found]
-    for name, root, position in (
+    for name, root, at in (
         ("offer_id", "offer", rows.offer),
         ("channel", "channel", rows.channel),
         ("fallback", "channel", small.fallback),
@@ -134,9 +134,9 @@ def columns(inputs: Inputs, whole: pd.DataFrame, located: Located, faults: Fault
         given = code(world.ids[root], frame[name]) if text else np.full(len(frame), -1)
         # What no table knows, or is no text, is wrong also where nothing should stand.
         strange = (given < 0) & frame[name].notna().to_numpy(dtype=bool)
-        wrong = np.flatnonzero((given != position) | strange)
+        wrong = np.flatnonzero((given != at) | strange)
         said = frame[name].astype(object).where(frame[name].notna(), None).to_numpy()
-        true = np.array([*world.ids[root], None], dtype=object)[position]
+        true = np.array([*world.ids[root], None], dtype=object)[at]
         _differ(faults, found, wrong, said, true, name)
     day = days(inputs, frame["date"])
     wrong = np.flatnonzero(~(day == rows.day))
@@ -190,3 +190,36 @@ def locks(inputs: Inputs, located: Located, faults: Faults) -> np.ndarray:
         words = f"customer {customer}, action {action} is locked, but the plan does not have it"
         faults.add(words, file=FILE)
     return np.unique(key[held])
+
+
+def advantages(
+    inputs: Inputs,
+    frame: pd.DataFrame,
+    located: Located,
+    chosen: Candidates,
+    advantage: np.ndarray,
+    faults: Faults,
+) -> str:
+    """The column `advantage`, where it says something and the search could work it out.
+
+    Parameters
+    ----------
+    chosen : Candidates
+        The plan's, by customer and action.
+    advantage : ndarray of float
+        Of each of them; NaN where not known.
+
+    Returns
+    -------
+    str
+        A word on contacts whose advantage the plan does not say.
+    """
+    at = position(inputs.key(chosen.rows), inputs.key(located.candidates.rows))
+    true = np.append(advantage, np.nan)[at]
+    rows, mine = located.row[~np.isnan(true)], true[~np.isnan(true)]
+    said = pd.to_numeric(frame["advantage"], errors="coerce").to_numpy(dtype=float, na_value=np.nan)[rows]
+    wrong = np.flatnonzero(~(same_row(said, mine) | same(said, mine) | np.isnan(said)))
+    say = [f"it says {said[w]:.8g}, at the certificate's prices it is {mine[w]:.8g}" for w in wrong[:NAMED]]
+    name_rows(faults, rows[wrong], say, "advantage")
+    silent = int(np.isnan(said).sum())
+    return f" ({silent} contacts whose advantage the plan does not say)" if silent else ""

@@ -43,7 +43,8 @@ class Case:
     worth : list of float
         What the plan is worth in each.
     exact : bool
-        The plan is the exact solver's, whose bound may be tighter than what prices prove.
+        The plan is the exact solver's, whose bound may be tighter than what prices prove. Of a decomposed
+        plan's bounds, only those may be that are said to be `bound_by` the exact solver.
     """
 
     inputs: Inputs
@@ -129,7 +130,7 @@ def _prove(
     words += cut
     if proven <= rank.sign * bound + room:
         words += f", the certificate's bound {bound:.10g} with it"
-    elif case.exact:
+    elif case.exact or said.get("bound_by") == "exact":
         rest = abs(proven - rank.sign * bound)
         words += f"; the bound {bound:.10g} is tighter by {rest:.4g}, and that rest is the solver's word"
     else:

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from omniopt.audit.arrays import expand
 from omniopt.audit.bounds import Label
 from omniopt.audit.history import history_rows
 from omniopt.audit.inputs import Inputs
 from omniopt.audit.measures import Usage, past_usage
 from omniopt.audit.rounding import ROW
-from omniopt.audit.scope import Unchecked, expand
+from omniopt.audit.scope import Unchecked
 from omniopt.audit.sums import Sums
 
 # Sums of multiples of one part of this are exact.

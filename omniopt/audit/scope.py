@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
+
+from omniopt.audit.arrays import expand, numbered
 
 ROOTS = ("customer", "offer", "channel", "action")
 COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
@@ -290,7 +290,7 @@ def groups(
         else:
             code += flat[position]
         levels.append(names)
-    unique, code = _numbered(code, math.prod(map(len, levels)))
+    unique, code = numbered(code, math.prod(map(len, levels)))
     labels = []
     for number in unique.tolist():
         label = []
@@ -299,15 +299,6 @@ def groups(
             label.append(names[value_at])
         labels.append(tuple(reversed(label)))
     return index, code, labels
-
-
-def _numbered(code: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """The numbers below `size` that occur, sorted, and the place of each among them."""
-    if size > len(code) + 1000:
-        unique, place = np.unique(code, return_inverse=True)
-        return unique, place
-    there = np.bincount(code, minlength=size) > 0
-    return np.flatnonzero(there), (np.cumsum(there) - 1)[code]
 
 
 def _labels(values: pd.Series, separator: str | None) -> tuple[np.ndarray, np.ndarray, list[str | None]]:
@@ -329,28 +320,6 @@ def _labels(values: pd.Series, separator: str | None) -> tuple[np.ndarray, np.nd
     stop = np.cumsum(size)
     at, _ = expand((stop - size)[codes], stop[codes])
     return np.append(0, np.cumsum(size[codes])).astype(np.int64), known[at], names
-
-
-def code(index: pd.Index, values: Any) -> np.ndarray:
-    """Positions of ids; -1 where there is none."""
-    words = values if isinstance(values, pa.Array) else pa.array(pd.array(values, dtype="str"))
-    found = pc.index_in(words.cast(pa.large_string()), pa.array(index.array).cast(pa.large_string()))
-    if isinstance(found, pa.ChunkedArray):
-        found = found.combine_chunks()
-    return found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-
-
-def distinct(values: np.ndarray) -> np.ndarray:
-    """Each value once, sorted; for long arrays faster than numpy's own way."""
-    values = np.sort(values)
-    return values[np.append(True, values[1:] != values[:-1])] if len(values) else values
-
-
-def expand(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Every number from `low` to `high` (exclusive) of each range, and the range it is of."""
-    count = high - low
-    of = np.repeat(np.arange(len(low)), count)
-    return np.repeat(low - (np.cumsum(count) - count), count) + np.arange(int(count.sum())), of
 
 
 def known_keys(rule: Mapping[str, Any], keys: set[str], kind: str) -> None:

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from omniopt.audit.arrays import position
 from omniopt.audit.candidates import join
 from omniopt.audit.inputs import Inputs
-from omniopt.audit.lots import Lot, Lots, position
+from omniopt.audit.lots import Lot, Lots
 from omniopt.audit.measures import values_of
 from omniopt.audit.objective import Rank
 from omniopt.audit.plan import Located, keys_of

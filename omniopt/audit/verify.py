@@ -18,19 +18,19 @@ from omniopt.audit import certificate as cert
 from omniopt.audit.bound import Rules
 from omniopt.audit.candidates import Candidates
 from omniopt.audit.history import history_rows
-from omniopt.audit.inputs import RULES, Inputs, read
+from omniopt.audit.inputs import RULES, Inputs, read, read_scores
 from omniopt.audit.limit_rows import Checked, check_limit
-from omniopt.audit.lots import Lots, position
+from omniopt.audit.lots import Lots
 from omniopt.audit.measures import values_of
 from omniopt.audit.objective import Rank, read_ranks
 from omniopt.audit.proof import Case, first_rank, later_rank
 from omniopt.audit.report import Verification
-from omniopt.audit.rounding import same, same_row
+from omniopt.audit.rounding import same
 from omniopt.audit.scope import Rows, Unchecked
 from omniopt.audit.survey import Survey, look_at_all
 from omniopt.errors import BadInput, Faults
 from omniopt.project import Project
-from omniopt.tables import read_parquet, sha256_of
+from omniopt.tables import sha256_of
 
 # Judges one rule; what it returns are the numbers that the certificate's entry must say.
 Judge = Callable[[Mapping[str, Any], Faults], dict[str, float | None]]
@@ -174,7 +174,7 @@ class _Audit:
             if self.certificate.get(key, true) != true:
                 words = f"it says {self.certificate.get(key)!r}, the policy {objective!r}"
                 faults.add(words, file=cert.FILE, column=key)
-        inputs.scores = self._scores()
+        inputs.scores = read_scores(inputs, self.directory)
         # The pass over all candidates also finds the plan's rows; what is wrong with the file comes later.
         self.frame = plan.read(self.directory, self.plan_faults)
         self.lots = Lots(inputs)
@@ -196,23 +196,6 @@ class _Audit:
         return f"{size} of {customers} customers, {survey.given - size} dropped" + (
             "; scores.parquet, made by models, is taken as it is" if made else ""
         )
-
-    def _scores(self) -> pd.DataFrame | None:
-        tables = self.inputs.tables
-        if self.inputs.given is not None or tables.scores is not None:
-            return tables.scores
-        path = self.directory / "scores.parquet"
-        if not path.is_file():
-            raise Unchecked("the project gives no scores, and there is no scores.parquet beside the plan")
-        try:
-            scores = read_parquet(path)
-            usable = {"customer_id", "offer_id", "channel", "p_response"} <= set(scores)
-            usable = usable and bool(scores["p_response"].between(0, 1).all())
-        except Exception as error:  # a damaged file fails in many ways, and every one of them is a finding
-            raise Unchecked(f"scores.parquet cannot be read: {error}") from None
-        if not usable:
-            raise Unchecked("scores.parquet does not hold probabilities by customer_id, offer_id and channel")
-        return scores
 
     def _read_plan(self, faults: Faults) -> str:
         faults.extend(self.plan_faults)
@@ -382,6 +365,10 @@ class _Audit:
         solver = self.certificate.get("solver")
         if solver not in ("exact", "decomposed"):
             faults.add(f"'{solver}' is no solver", file=cert.FILE, column="solver")
+        for said in (self.certificate, *self.entries):
+            if said.get("bound_by", "prices") not in ("prices", "exact"):
+                words = f"'{said['bound_by']}' proves no bound"
+                faults.add(words, file=cert.FILE, column="bound_by")
         case = Case(
             self.inputs,
             self.lots,
@@ -395,28 +382,13 @@ class _Audit:
         )
         first = first_rank(case, self.certificate, faults)
         self.result.bound_proven, self.result.solver_bound = first.proven, first.bound
-        words = first.words + self._advantages(first.advantage, faults)
+        assert self.frame is not None
+        words = first.words + plan.advantages(
+            self.inputs, self.frame, self.survey.located, self.contacts, first.advantage, faults
+        )
         for k in range(len(self.entries)):
             words += later_rank(case, self.entries, k, faults)
         return words
-
-    def _advantages(self, advantage: np.ndarray, faults: Faults) -> str:
-        """The plan's column `advantage`, where it says something and the search could work it out."""
-        assert self.frame is not None
-        located, key = self.survey.located, self.inputs.key
-        at = position(key(self.contacts.rows), key(located.candidates.rows))
-        true = np.append(advantage, np.nan)[at]
-        rows, mine = located.row[~np.isnan(true)], true[~np.isnan(true)]
-        said = pd.to_numeric(self.frame["advantage"], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
-        said = said[rows]
-        wrong = np.flatnonzero(~(same_row(said, mine) | same(said, mine) | np.isnan(said)))
-        say = [
-            f"it says {said[w]:.8g}, at the certificate's prices it is {mine[w]:.8g}"
-            for w in wrong[: plan.NAMED]
-        ]
-        plan.name_rows(faults, rows[wrong], say, "advantage")
-        silent = int(np.isnan(said).sum())
-        return f" ({silent} contacts whose advantage the plan does not say)" if silent else ""
 
 
 class _Stop(Exception):
