@@ -71,7 +71,7 @@ class Measures:
             terms = linear_terms(expression)
         except ValueError:  # a fault that evaluate has recorded
             return None
-        return terms.get("fixed_cost") if "fixed_cost" not in self.legal() else None
+        return terms["fixed_cost"] if "fixed_cost" in terms and "fixed_cost" not in self.legal() else None
 
     def of_history(self, expression: str) -> np.ndarray:
         """Return an expression's value for every past contact that counts; NaN where it is unknown.

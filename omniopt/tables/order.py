@@ -7,7 +7,7 @@ import numpy as np
 
 from omniopt.tables.storage import empty_array, in_threads
 
-LOTS = 64  # pieces that a long loop is cut into; more than there are cores
+LOT = 1 << 16  # rows that a thread sorts at a time
 SHORT = 64  # rows up to which insertion sorts fastest
 ASCENDING, UNSORTED, REPEATED = 0, 1, 2
 
@@ -30,6 +30,12 @@ def grouped(code: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray | None]
     return start, place
 
 
+def lots_of(start: np.ndarray, size: int) -> list[tuple[int, int]]:
+    """Cut groups of rows into lots of about so many rows: (first group, last + 1) of each."""
+    cuts = np.unique(np.append(np.searchsorted(start, np.arange(0, start[-1], size)), len(start) - 1))
+    return [(int(a), int(b)) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+
+
 def ordered(start: np.ndarray, key: np.ndarray, columns: list[np.ndarray]) -> bool:
     """Sort the rows of every group by a key, in place.
 
@@ -44,9 +50,7 @@ def ordered(start: np.ndarray, key: np.ndarray, columns: list[np.ndarray]) -> bo
     bool
         False where two rows of a group have the same key; the columns are then in no order.
     """
-    groups = len(start) - 1
-    cuts = np.linspace(0, groups, LOTS + 1).astype(np.int64)
-    lots = [(int(a), int(b)) for a, b in zip(cuts[:-1], cuts[1:], strict=True) if b > a]
+    lots = lots_of(start, LOT)
     if max(in_threads(lambda lot: _state(start, key, *lot), lots), default=ASCENDING) == ASCENDING:
         return True
     longest = int(np.diff(start).max(initial=0))

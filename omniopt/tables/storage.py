@@ -82,5 +82,9 @@ def workers() -> int:
 
 def in_threads(job: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
     """Do a job for every item, several at a time; return the results in the items' order."""
-    with ThreadPoolExecutor(workers()) as pool:
+    items = list(items)
+    threads = min(workers(), len(items))
+    if threads < 2:
+        return [job(item) for item in items]
+    with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(job, items))

@@ -8,45 +8,39 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from omniopt.actions.candidates import Candidates, Delivery, Valuation
+from omniopt.actions.candidates import Delivery, Valuation
 from omniopt.actions.catalogue import Catalogue, build_catalogue
-from omniopt.actions.permission import build_permission
 from omniopt.decisions.large.bins import (
     MISSED,
     asks_missed,
     bin_candidates,
-    eligible,
-    group_customers,
     group_scopes,
-    list_kinds,
     measures_asked,
 )
 from omniopt.decisions.large.columns import (
     SHOWN,
     Layout,
-    Living,
     constants,
-    find_living,
     lay_columns,
     missed_share,
     valued,
 )
-from omniopt.decisions.large.gate import Gate, Given
+from omniopt.decisions.large.gate import Given
 from omniopt.decisions.large.living import asks_living
 from omniopt.decisions.large.rows import state_rows
 from omniopt.decisions.large.shape import Bins, Large
+from omniopt.decisions.large.sift import Living, places, sift
 from omniopt.decisions.large.templates import StatedTemplates, state_templates, unmet
 from omniopt.decisions.problem import find_scores, idle_rules, unique_faults
 from omniopt.errors import BadInput, Faults
 from omniopt.project import Project
-from omniopt.rules.eligibility import find_pairs
 from omniopt.rules.parse import parse_policy
 from omniopt.rules.policy import Policy
 from omniopt.rules.units import Units, build_units
-from omniopt.rules.where import Scopes, expand
+from omniopt.rules.where import Scopes
 from omniopt.tables import Tables
 
-Pairs = tuple[np.ndarray, np.ndarray]
+Pairs = tuple[np.ndarray, np.ndarray]  # customer, and kind
 
 
 def build_large(project: Project, scores: pd.DataFrame | None = None) -> tuple[Large, float]:
@@ -85,7 +79,7 @@ def build_large(project: Project, scores: pd.DataFrame | None = None) -> tuple[L
     catalogue = build_catalogue(project, tables, faults)
     scopes = Scopes(catalogue, faults, file)
     given = Given.of(catalogue, tables.coded)
-    living, bins, lock = _sift(project, policy, tables, scopes, given)
+    living, bins, lock = sift(project, policy, tables, scopes, given)
     model_scores = False
     if tables.coded is not None:
         measures = {name: living.kept(values) for name, values in tables.coded.measures.items()}
@@ -125,52 +119,6 @@ def build_large(project: Project, scores: pd.DataFrame | None = None) -> tuple[L
     return large, read
 
 
-def _sift(
-    project: Project, policy: Policy, tables: Tables, scopes: Scopes, given: Given
-) -> tuple[Living, Bins, Pairs]:
-    """Take out what may not be; return the living, their bins, and customer and kind of each lock."""
-    catalogue, faults = scopes.catalogue, scopes.faults
-    permission = build_permission(catalogue, tables, faults)
-    group_of, customer = group_customers(policy, scopes)
-    action, fallback = list_kinds(catalogue)
-    occurs = np.zeros(len(customer) * len(action), bool)
-    bins = Bins(group_of, customer, action, fallback, occurs, [], {})
-    gate = Gate(catalogue, permission, policy, bins, eligible(policy, bins, scopes), scopes)
-    vetoed = _find(project, "vetoes", "veto", given, catalogue, faults)[0]
-    locked, pairs = _find(project, "locks", "lock", given, catalogue, faults)
-    living = find_living(given, gate, vetoed, locked)
-    for why, whose, what in zip(living.lock_reason, *pairs, strict=True):
-        if why:
-            names = [
-                catalogue.ids_at(e, np.array([c]))[0] for e, c in (("customer", whose), ("action", what))
-            ]
-            faults.add(f"the lock of customer {names[0]}, action {names[1]} cannot hold: {gate.reasons[why]}")
-    holds = living.lock_reason == 0
-    whose, what = (codes[holds] for codes in pairs)
-    kind = living.bin[_rows(living, bins, whose, what)] % bins.kinds
-    return living, replace(bins, occurs=living.occurs), (whose, kind.astype(np.int64))
-
-
-def _find(
-    project: Project, change: str, word: str, given: Given, catalogue: Catalogue, faults: Faults
-) -> tuple[np.ndarray, Pairs]:
-    """Find what people ruled out or insist on: positions among the given, and customer and action."""
-    pairs = project.changes.get(change, [])
-    none = np.zeros(0, np.int64)
-    if not pairs:
-        return none, (none, none)
-    named = catalogue.codes_of("customer", pd.Series([str(pair[0]) for pair in pairs], dtype="str"))
-    at = np.flatnonzero(np.isin(given.customer, named))
-    count = np.diff(given.start)[at]
-    rows = expand(given.start[at], count)
-    lots = [given.actions((int(i), int(i) + 1)) for i in at]
-    customer, action = np.repeat(given.customer[at], count), np.concatenate([none, *lots])
-    blank = np.zeros(len(rows), np.int16)
-    theirs = Candidates(catalogue, customer, action, blank, [""], 1.0 + blank, blank - 1)
-    found = find_pairs(theirs, pairs, word, faults)
-    return rows[found], (customer[found], action[found])
-
-
 def _sort_measures(
     policy: Policy, tables: Tables, catalogue: Catalogue, living: Living, bins: Bins,
     measures: dict[str, np.ndarray],
@@ -203,19 +151,10 @@ def _templates(
     return state_templates(policy, bins, scopes, grouping, lock if len(lock[0]) else None, pairs)
 
 
-def _rows(living: Living, bins: Bins, customer: np.ndarray, action: np.ndarray) -> np.ndarray:
-    """Return where some contacts are among the living."""
-    at = np.searchsorted(living.customer, customer)
-    found = []
-    for begin, end, wanted in zip(living.start[at], living.start[at + 1], action, strict=True):
-        found.append(begin + np.searchsorted(bins.action[living.bin[begin:end] % bins.kinds], wanted))
-    return np.array(found, np.int64)
-
-
 def _positions(layout: Layout, bins: Bins, lock: Pairs) -> np.ndarray:
     """Return where the locked contacts are laid out, ascending."""
     living = layout.living
     at = np.searchsorted(living.customer, lock[0])
-    offset = _rows(living, bins, lock[0], bins.action[lock[1]]) - living.start[at]
+    offset = places(living, bins, lock[0], bins.action[lock[1]]) - living.start[at]
     place = at if layout.order is None else np.argsort(layout.order)[at]
     return np.sort(layout.start[place] + offset)

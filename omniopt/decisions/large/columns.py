@@ -1,4 +1,4 @@
-"""Living candidates as columns, from all candidates that are given."""
+"""Measures of the living candidates, and how all is laid out unit by unit."""
 
 from __future__ import annotations
 
@@ -9,131 +9,14 @@ import numpy as np
 
 from omniopt.actions.candidates import Candidates, Delivery, Valuation
 from omniopt.actions.catalogue import Catalogue
-from omniopt.decisions.large.gate import Gate, Given, lots_of
 from omniopt.decisions.large.shape import Bins, Columns
+from omniopt.decisions.large.sift import LOT, Living
 from omniopt.errors import Faults
 from omniopt.rules.units import Units
+from omniopt.tables.order import lots_of
 from omniopt.tables.storage import empty_array, in_threads
 
 SHOWN = ("value", "cost", "response")  # what a plan shows of every contact
-LISTED = 1_000_000  # candidates up to which those that were taken out are listed
-
-
-@dataclass(frozen=True)
-class TakenOut:
-    """Candidates that were taken out, with the reason; empty where they are too many to list."""
-
-    customer: np.ndarray
-    action: np.ndarray
-    reason: np.ndarray
-    reasons: list[str]
-
-
-@dataclass(frozen=True)
-class Living:
-    """What is left of the given candidates, sorted by customer and kind.
-
-    Attributes
-    ----------
-    customer : ndarray of int64, shape (c,)
-        Those that have any, ascending.
-    start : ndarray of int64, shape (c + 1,)
-    bin : ndarray of int32, shape (n,)
-    occurs : ndarray of bool, shape (b,)
-        Whether any of them is in a bin.
-    marks : ndarray of int32
-        For each given candidate its bin, or -1 if it was taken out.
-    dropped, matched : dict of str to int
-        How many went for each reason, and how many each rule of the policy matched.
-    out : TakenOut
-    lock_reason : ndarray of int64
-        For each lock the place of the reason that took it out, or 0.
-    """
-
-    customer: np.ndarray
-    start: np.ndarray
-    bin: np.ndarray
-    occurs: np.ndarray
-    marks: np.ndarray
-    given: Given
-    dropped: dict[str, int]
-    matched: dict[str, int]
-    out: TakenOut
-    lock_reason: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.bin)
-
-    def kept(self, values: np.ndarray) -> np.ndarray:
-        """Return what belongs to the living of a column of all given candidates; itself if all live."""
-        if len(self.bin) == len(self.marks):
-            return values
-        return _compressed(self.marks, values, self.given.start, lots_of(self.given.start), len(self.bin))
-
-
-def find_living(given: Given, gate: Gate, vetoed: np.ndarray, locked: np.ndarray) -> Living:
-    """Judge all candidates, in lots of customers.
-
-    Parameters
-    ----------
-    given : Given
-    gate : Gate
-    vetoed, locked : ndarray of int64
-        Positions of what people ruled out or insist on, ascending.
-    """
-    marks = empty_array(len(given), np.int32)
-    alive = np.zeros(len(given.customer), np.int64)
-    occurs = np.zeros(len(gate.bins), bool)
-    lots = lots_of(given.start)
-    listed = len(given) <= LISTED
-    why_locked = np.zeros(len(locked), np.int64)
-
-    def judge(lot: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, ...]]:
-        bin, reason, matched = gate.judge(given, lot, vetoed)
-        rows, lives = given.rows(lot), reason == 0
-        marks[rows] = np.where(lives, bin, -1)
-        occurs[bin[lives]] = True
-        begins = given.start[slice(*lot)] - rows.start
-        alive[slice(*lot)] = np.add.reduceat(lives, begins, dtype=np.int64)
-        mine = slice(*np.searchsorted(locked, [rows.start, rows.stop]))
-        why_locked[mine] = reason[locked[mine] - rows.start]
-        at = np.flatnonzero(~lives) if listed else np.zeros(0, np.int64)
-        owner = np.searchsorted(given.start, at + rows.start, side="right") - 1
-        out = (given.customer[owner], given.actions(lot)[at], reason[at])
-        return np.bincount(reason, minlength=len(gate.reasons)), matched, out
-
-    found = in_threads(judge, lots)
-    counts = sum((one[0] for one in found), np.zeros(len(gate.reasons), np.int64))
-    matched = sum((one[1] for one in found), np.zeros(len(gate.rules), np.int64))
-    none = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int16))
-    parts = [np.concatenate(p) for p in zip(none, *(one[2] for one in found), strict=True)]
-    out = TakenOut(parts[0], parts[1], parts[2], gate.reasons)
-    has = alive > 0
-    start = np.concatenate([[0], np.cumsum(alive[has])])
-    whole = int(start[-1]) == len(given)
-    return Living(
-        given.customer[has], start,
-        marks if whole else _compressed(marks, marks, given.start, lots, int(start[-1])), occurs, marks, given,
-        {reason: int(n) for reason, n in zip(gate.reasons[1:], counts[1:], strict=True) if n},
-        {rule.name: int(n) for rule, n in zip(gate.rules, matched, strict=True)}, out, why_locked,
-    )  # fmt: skip
-
-
-def _compressed(
-    marks: np.ndarray, values: np.ndarray, start: np.ndarray, lots: list[tuple[int, int]], size: int
-) -> np.ndarray:
-    """Keep the values whose mark is not -1."""
-    found = empty_array(size, values.dtype)
-    rows = [slice(int(start[a]), int(start[b])) for a, b in lots]
-    counts = in_threads(lambda r: int(np.count_nonzero(marks[r] >= 0)), rows)
-    begins = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-
-    def keep(number: int) -> None:
-        own = rows[number]
-        found[begins[number] : begins[number + 1]] = values[own][marks[own] >= 0]
-
-    in_threads(keep, range(len(rows)))
-    return found
 
 
 # ---- measures
@@ -144,7 +27,7 @@ def valued(
 ) -> dict[str, np.ndarray]:
     """Work out value, cost and response of the living from scores."""
     columns = {name: empty_array(len(living), np.float64) for name in SHOWN}
-    lots = lots_of(living.start)
+    lots = lots_of(living.start, LOT)
 
     def value(lot: tuple[int, int]) -> tuple[set[str], Faults]:
         own = Faults()
@@ -169,7 +52,7 @@ def missed_share(living: Living, bins: Bins, catalogue: Catalogue, delivery: Del
         candidates, rows = _candidates(living, bins, catalogue, delivery, lot)
         share[rows] = np.where(candidates.fallback >= 0, 1.0 - candidates.delivery, 0.0)
 
-    in_threads(fill, lots_of(living.start))
+    in_threads(fill, lots_of(living.start, LOT))
     return share
 
 

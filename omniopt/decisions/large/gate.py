@@ -23,8 +23,6 @@ from omniopt.rules.policy import Eligibility, Policy
 from omniopt.rules.where import Scopes
 from omniopt.tables import Coded
 
-LOT = 1 << 18  # candidates judged at a time
-
 
 @dataclass(frozen=True)
 class Given:
@@ -72,12 +70,6 @@ class Given:
 
     def __len__(self) -> int:
         return int(self.start[-1])
-
-
-def lots_of(start: np.ndarray) -> list[tuple[int, int]]:
-    """Cut customers into lots of about `LOT` candidates: (first, last + 1) of each."""
-    cuts = np.unique(np.append(np.searchsorted(start, np.arange(0, start[-1], LOT)), len(start) - 1))
-    return [(int(a), int(b)) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
 
 
 class Judged(NamedTuple):
