@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from random import Random
 
+import broken
 import numpy as np
 import pytest
 from tiny import make
 
 import omniopt as oo
+from omniopt.decisions.large import columns, sift
 from omniopt.decisions.large.build import build_large
 from omniopt.decisions.large.shape import Large
 from omniopt.decisions.problem import Problem, build_problem
 from omniopt.errors import BadInput
+from omniopt.tables import storage
 
 
 def both(project: oo.Project) -> tuple[Problem, Large] | None:
@@ -101,5 +105,36 @@ def rows_agree(large: Large, mine, theirs) -> None:  # type: ignore[no-untyped-d
 @pytest.mark.parametrize("seed", range(150))
 def test_the_same_problem(seed: int) -> None:
     found = both(make(Random(seed)).project())
+    if found is not None:
+        agree(*found)
+
+
+@pytest.mark.parametrize("seed", range(150, 200))
+def test_lots_of_few_candidates(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (sift, columns):
+        monkeypatch.setattr(module, "LOT", 2)
+    found = both(make(Random(seed)).project())
+    if found is not None:
+        agree(*found)
+
+
+@pytest.mark.parametrize("seed", range(200, 220))
+def test_long_columns_in_files(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage, "LONG", 1)
+    monkeypatch.setattr(storage, "_room", storage._Room())
+    monkeypatch.setattr(storage, "available_memory", lambda: 0)
+    found = both(make(Random(seed)).project())
+    if found is not None:
+        agree(*found)
+
+
+@pytest.mark.parametrize("name", [*broken.TABLES, *broken.POLICY])
+def test_the_same_faults(tmp_path: Path, name: str) -> None:
+    change = (broken.TABLES | broken.POLICY)[name]
+    try:
+        project = oo.Project.load(broken.lay(tmp_path, change))
+    except BadInput:
+        return  # of the project file, which both read alike
+    found = both(project)
     if found is not None:
         agree(*found)
