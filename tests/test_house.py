@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
-HEAVY = ("sklearn", "matplotlib", "pulp", "papermill", "ipywidgets", "sqlalchemy", "numba", "scipy")
+HEAVY = (
+    "sklearn", "matplotlib", "pulp", "papermill", "ipywidgets", "sqlalchemy", "numba", "scipy", "distributed"
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +115,13 @@ def test_modules_hold_one_concern(checkout: Path) -> None:
 
 @pytest.mark.parametrize(
     ("library", "room"),
-    [("pulp", "decisions/"), ("papermill", "runs/"), ("ipywidgets", "review/"), ("sqlalchemy", "tables/")],
+    [
+        ("pulp", "decisions/"),
+        ("distributed", "decisions/"),
+        ("papermill", "runs/"),
+        ("ipywidgets", "review/"),
+        ("sqlalchemy", "tables/"),
+    ],
 )
 def test_one_module_alone_imports(modules: dict[str, ast.Module], library: str, room: str) -> None:
     importers = [name for name, tree in modules.items() if library in imported(tree)]
