@@ -203,6 +203,8 @@ def check(project: Path) -> None:
     "--solver", type=click.Choice(["auto", "exact", "decomposed"]), default="auto", show_default=True
 )
 @click.option("--warm-start", metavar="DIR", type=a_path, help="A plan to start from.")
+@click.option("--cluster", metavar="ADDRESS", help="Solve on the workers of the dask scheduler there; "
+              "local: a worker on each core of this machine.")  # fmt: skip
 @click.option("--rule-values", "values", is_flag=True,
               help="Also say what each rule costs, by solving again without it.")  # fmt: skip
 @with_json
@@ -213,6 +215,7 @@ def optimize(
     time_limit: float | None,
     solver: str,
     warm_start: Path | None,
+    cluster: str | None,
     values: bool,
 ) -> None:
     """Decide, and write plan and certificate into DIR: the decision alone, no notebooks.
@@ -228,7 +231,7 @@ def optimize(
         with progress() as tell:
             plan = oo.optimize(
                 loaded, gap=gap, time_limit=time_limit, solver=solver, warm_start=start, progress=tell,
-                price_ranges=values or None,
+                price_ranges=values or None, cluster=cluster,
             )  # fmt: skip
     except OmnioptError as error:
         if not isinstance(error, BadInput) and remove_plan(out):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,7 @@ def optimize(
     scores: pd.DataFrame | None = None,
     progress: Progress | None = None,
     price_ranges: bool | None = None,
+    cluster: str | None = None,
 ) -> Plan:
     """Decide who gets which offer, on which channel, when.
 
@@ -66,6 +68,10 @@ def optimize(
         Called with a step's name, the best objective and the best bound, as they close in.
     price_ranges : bool, optional
         Whether to find the range of every price; if not given, where that is quick.
+    cluster : str, optional
+        Address of a dask scheduler whose workers solve the customers, such as
+        ``tcp://10.0.0.1:8786``; ``local`` starts a worker on each of this machine's cores. The
+        decomposed solver is taken then.
 
     Returns
     -------
@@ -102,12 +108,16 @@ def optimize(
     >>> plan.status, plan.objective
     ('optimal', 7.0)
     """
-    _check_arguments(gap, time_limit, solver)
+    _check_arguments(gap, time_limit, solver, cluster)
     tell = progress or (lambda *_: None)
-    if solver == "decomposed" or (solver == "auto" and candidates_at_most(project) > LARGE):
+    if (
+        cluster is not None
+        or solver == "decomposed"
+        or (solver == "auto" and candidates_at_most(project) > LARGE)
+    ):
         from omniopt.decisions.large.decide import decide
 
-        return decide(project, gap, time_limit, warm_start, scores, tell)
+        return decide(project, gap, time_limit, warm_start, scores, tell, cluster)
     began = time.perf_counter()
     with contextlib.suppress(BadInput):  # building tells the tables' faults together with the policy's
         project.read()
@@ -139,7 +149,7 @@ def candidates_at_most(project: Project) -> int:
     return 0
 
 
-def _check_arguments(gap: float, time_limit: float | None, solver: str) -> None:
+def _check_arguments(gap: float, time_limit: float | None, solver: str, cluster: str | None) -> None:
     faults = Faults()
     if not (isinstance(gap, int | float) and math.isfinite(gap) and gap >= 0):
         faults.add(f"the gap is a number from 0, not {gap!r}", hint="Write for instance 0.0001.")
@@ -147,6 +157,13 @@ def _check_arguments(gap: float, time_limit: float | None, solver: str) -> None:
         faults.add(f"the time limit is a number of seconds above 0, not {time_limit!r}")
     if solver not in SOLVERS:
         faults.add(f"the solver is one of {', '.join(SOLVERS)}, not {solver!r}")
+    if cluster is not None and solver == "exact":
+        faults.add("the exact solver works on one machine", hint="Leave the solver out, or the cluster.")
+    if cluster is not None and find_spec("distributed") is None:
+        faults.add(
+            "a cluster needs dask.distributed, which is not installed",
+            hint="Install it: pip install 'omniopt[cluster]'.",
+        )
     faults.raise_if_any()
 
 
