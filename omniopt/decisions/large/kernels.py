@@ -74,14 +74,15 @@ class Work(NamedTuple):
 
     worth: np.ndarray
     key: np.ndarray
-    order: np.ndarray
+    left: np.ndarray
+    at: np.ndarray
+    end: np.ndarray
     taken: np.ndarray
     path: np.ndarray
     chosen: np.ndarray
     rows: np.ndarray
     slots: np.ndarray
     used: np.ndarray
-    left: np.ndarray
     need: np.ndarray
     total: np.ndarray
     size: np.ndarray
@@ -93,10 +94,11 @@ def make_work(most, sizes):  # type: ignore[no-untyped-def]
     """Make room for lists of ``most`` sets; ``sizes`` are the largest unit, mask, rows and slots."""
     m, words, rows, slots = sizes
     return Work(
-        np.empty(m), np.zeros(m, np.int64), np.empty(m, np.int64), np.empty(m + 1, np.bool_),
-        np.zeros(m + 1), np.zeros(words, np.uint64), np.zeros(rows, np.int64), np.zeros(slots, np.int64),
-        np.zeros(rows, np.int64), np.zeros(rows, np.int64), np.zeros(rows, np.int64), np.empty(most + 1),
-        np.zeros(most + 1, np.int64), np.empty((most + 1, m), np.int64),
+        np.empty(m), np.zeros(m, np.int64), np.empty(m * (m + 3) // 2, np.int64), np.empty(m + 1, np.int64),
+        np.empty(m + 1, np.int64), np.empty(m + 1, np.int64), np.empty(m + 1), np.zeros(words, np.uint64),
+        np.zeros(rows, np.int64), np.zeros(slots, np.int64), np.zeros((2, rows), np.int64),
+        np.zeros(rows, np.int64), np.empty(most + 1), np.zeros(most + 1, np.int64),
+        np.empty((most + 1, m), np.int64),
     )  # fmt: skip
 
 
@@ -129,9 +131,7 @@ def add_noise(u, first, last, data, noise, worth):  # type: ignore[no-untyped-de
     seed = np.uint64(data.first + u) * np.uint64(0x9E3779B97F4A7C15)
     for i in range(last - first):
         key = np.uint64(data.key[first + i] if len(data.key) else data.bin[first + i] - data.base[u])
-        z = seed + (key + np.uint64(1)) * np.uint64(
-            0xD1B54A32D192ED03
-        )
+        z = seed + (key + np.uint64(1)) * np.uint64(0xD1B54A32D192ED03)
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         z ^= z >> np.uint64(31)
@@ -152,10 +152,7 @@ def find_sets(u, m, data, rules, most, width, work):  # type: ignore[no-untyped-
     elif shape == FREE:
         count = _best_flips(m, most, width, work)
     else:
-        first = data.start[u]
-        for i in range(m):
-            work.key[i] = data.key[first + i] if len(data.key) else data.bin[first + i] - data.base[u]
-        return search(m, template, rules, most, width, 0, work)
+        return search(u, m, data, rules, most, width, -1, work)
     return count, work.total[0], False
 
 
@@ -244,125 +241,136 @@ def _insert(worth, count, most, total, size, member):  # type: ignore[no-untyped
 
 
 @compiled
-def search(m, template, rules, most, width, fixed, work):  # type: ignore[no-untyped-def]
+def search(u, m, data, rules, most, width, fixed, work):  # type: ignore[no-untyped-def]
     """List the best sets by depth-first search: (how many, what none exceeds, cut?).
 
-    ``work`` has the worth and the key of candidates 0 to m - 1; the first ``fixed`` of them, none or
-    one, have to be in every set.
+    ``work`` has the worth of the unit's candidates 0 to m - 1; candidate ``fixed``, if it is none of
+    them -1, has to be in every set. Each level of the search has taken one more contact, and has a
+    list of those that may follow, in order of worth: ``left[at[level]:end[level]]``.
     """
-    total, taken, path = work.total, work.taken, work.path
+    template = data.template[u]
+    total, path, at, end, left = work.total, work.path, work.at, work.end, work.left
     lows = (rules.low_start[template], rules.low_start[template + 1])
-    size = _in_order(m, template, rules, lows, most, width, fixed, work)
-    count, nodes, depth, upper, low = 0, 0, 0, -np.inf, -np.inf
-    path[0] = 0.0
-    if fixed:
-        fits = _fits(0, template, rules, work)
-        _take(0, template, rules, work)
-        path[1], taken[0], depth = work.worth[0], True, 1
-        if not fits:
-            size = 0
-    if size >= fixed and _low_kept(template, rules, lows, work):
-        count = _record(path[depth], depth, count, most, work)
+    path[0], at[0] = 0.0, 0
+    end[0] = _in_order(u, m, data, rules, lows, -width if most > 1 else 0.0, fixed, work)
+    count, nodes, level, upper, low = 0, 0, 0, -np.inf, -np.inf
+    base = 1 if fixed >= 0 else 0
+    possible = base == 0 or _fits(fixed, template, rules, work)
+    if base:
+        _follow(fixed, 0, template, rules, work)
+        level = 1
+    if possible and _low_kept(template, rules, lows, work):
+        count = _record(level, count, most, work)
         low = least(total, count, most, width)
-    while True:
+    while possible:
         nodes += 1
-        if depth < size and _reachable(template, rules, lows, work):
+        more = at[level] < end[level] and _reachable(level, template, rules, lows, work)
+        if more:
             cut = nodes > NODE_LIMIT
-            duty = _duty(depth, size, template, rules, lows, work)
-            bound = _bound(path[depth], duty, depth, size, template, rules, np.inf if cut else low, work)
+            bound = _bound(level, template, rules, lows, np.inf if cut else low, work)
+            more = bound > low and not cut
             if cut:
                 upper = max(upper, bound)
-            elif bound > low:
-                path[depth + 1] = path[depth]
-                taken[depth] = _fits(depth, template, rules, work)
-                if taken[depth]:
-                    _take(depth, template, rules, work)
-                    path[depth + 1] += work.worth[work.order[depth]]
-                    if path[depth + 1] > low and _low_kept(template, rules, lows, work):
-                        count = _record(path[depth + 1], depth + 1, count, most, work)
-                        low = least(total, count, most, width)
-                else:
-                    _lose(depth, 1, template, rules, lows, work)
-                depth += 1
-                continue
-        depth -= 1  # back to the last contact taken, and leave it
-        while depth >= fixed and not taken[depth]:
-            _lose(depth, -1, template, rules, lows, work)
-            depth -= 1
-        if depth < fixed:
+        if more:
+            i = left[at[level]]
+            at[level] += 1
+            _follow(i, level, template, rules, work)
+            level += 1
+            if path[level] > low and _low_kept(template, rules, lows, work):
+                count = _record(level, count, most, work)
+                low = least(total, count, most, width)
+        elif level == base:
             break
-        _untake(depth, template, rules, work)
-        _lose(depth, 1, template, rules, lows, work)
-        taken[depth] = False
-        path[depth + 1] = path[depth]
-        depth += 1
-    if fixed:
-        _untake(0, template, rules, work)
-    for r in range(rules.row_start[template + 1] - rules.row_start[template]):
-        work.left[r] = 0
+        else:  # back, and without the last contact taken
+            level -= 1
+            _count(work.taken[level], -1, template, rules, work)
+    if base:
+        _count(fixed, -1, template, rules, work)
     best = total[0] if count else -np.inf
     return _within(total, count, width), max(best, upper), upper > best
 
 
 @compiled
-def _in_order(m, template, rules, lows, most, width, fixed, work):  # type: ignore[no-untyped-def]
+def _in_order(u, m, data, rules, lows, floor, fixed, work):  # type: ignore[no-untyped-def]
     """Put the candidates that can matter in order of worth, and say what lower bounds ask for."""
-    order, worth, size = work.order, work.worth, fixed
-    k0, r0 = rules.key_start[template], rules.row_start[template]
-    order[0] = 0
-    for i in range(fixed, m):
-        helps = lows[1] > lows[0] and rules.asked[k0 + work.key[i]]
-        if worth[i] > -np.inf and (worth[i] > 0.0 or helps or (most > 1 and worth[i] > -width)):
-            order[size] = i
-            size += 1
+    order, worth, size = work.left, work.worth, 0
+    template, first, low = data.template[u], data.start[u], lows[1] > lows[0]
+    k0 = rules.key_start[template]
+    if low:
+        _read_lows(u, m, data, rules, lows, work)
+    for i in range(m):
+        if worth[i] > floor or i == fixed or (low and worth[i] > -np.inf and rules.asked[k0 + work.key[i]]):
+            work.key[i] = data.key[first + i] if len(data.key) else data.bin[first + i] - data.base[u]
+            if i != fixed and _fits(i, template, rules, work):
+                order[size] = i
+                size += 1
     gap = 1
-    while gap < (size - fixed) // 3:
+    while gap < size // 3:
         gap = 3 * gap + 1
     while gap > 0:
-        for i in range(fixed + gap, size):
-            new, s = order[i], i
-            while s >= fixed + gap and (
-                worth[order[s - gap]] < worth[new]
-                or (worth[order[s - gap]] == worth[new] and order[s - gap] > new)
-            ):
+        for place in range(gap, size):
+            new, s = order[place], place
+            while s >= gap and _behind(order[s - gap], new, worth):
                 order[s] = order[s - gap]
                 s -= gap
             order[s] = new
         gap //= 3
-    if lows[1] > lows[0]:
-        for i in range(m):  # any candidate makes an optional row count
-            for e in range(rules.entry_start[k0 + work.key[i]], rules.entry_start[k0 + work.key[i] + 1]):
-                work.left[rules.entry_row[e]] += 1
-        for low_at in range(lows[0], lows[1]):
-            r = rules.low_row[low_at]
-            asked = work.left[r] > 0 or not rules.optional[r0 + r]
-            work.need[r] = rules.lo[r0 + r] if asked else 0
-            work.left[r] = 0
-        for d in range(size):
-            _lose(d, -1, template, rules, lows, work)
     return size
 
 
 @compiled
-def _record(worth, depth, count, most, work):  # type: ignore[no-untyped-def]
-    """Put the contacts taken down to ``depth`` into the list of sets."""
+def _read_lows(u, m, data, rules, lows, work):  # type: ignore[no-untyped-def]
+    """Say what lower bounds ask for: an optional one counts if the unit has any candidate for it."""
+    template, first = data.template[u], data.start[u]
+    k0, r0 = rules.key_start[template], rules.row_start[template]
+    for place in range(lows[0], lows[1]):
+        r = rules.low_row[place]
+        work.need[r] = 0 if rules.optional[r0 + r] else rules.lo[r0 + r]
+    for i in range(m):
+        work.key[i] = data.key[first + i] if len(data.key) else data.bin[first + i] - data.base[u]
+        for e in range(rules.entry_start[k0 + work.key[i]], rules.entry_start[k0 + work.key[i] + 1]):
+            work.need[rules.entry_row[e]] = rules.lo[r0 + rules.entry_row[e]]
+
+
+@compiled
+def _behind(i, j, worth):  # type: ignore[no-untyped-def]
+    """Whether candidate i comes after candidate j."""
+    return worth[i] < worth[j] or (worth[i] == worth[j] and i > j)
+
+
+@compiled
+def _record(level, count, most, work):  # type: ignore[no-untyped-def]
+    """Put the contacts taken into the list of sets."""
     total, size, member = work.total, work.size, work.member
-    count = _insert(worth, count, most, total, size, member)
+    count = _insert(work.path[level], count, most, total, size, member)
     s = 0
     while size[s] >= 0:
         s += 1
-    size[s] = 0
-    for d in range(depth):
-        if work.taken[d]:
-            member[s, size[s]] = work.order[d]
-            size[s] += 1
+    size[s] = level
+    for i in range(level):
+        member[s, i] = work.taken[i]
     return count
 
 
 @compiled
-def _fits(depth, template, rules, work):  # type: ignore[no-untyped-def]
+def _follow(i, level, template, rules, work):  # type: ignore[no-untyped-def]
+    """Take a contact, and list those that still go with all that are taken."""
+    _count(i, 1, template, rules, work)
+    work.taken[level] = i
+    work.path[level + 1] = work.path[level] + work.worth[i]
+    size = work.end[level]
+    work.at[level + 1] = size
+    for place in range(work.at[level], work.end[level]):
+        if _fits(work.left[place], template, rules, work):
+            work.left[size] = work.left[place]
+            size += 1
+    work.end[level + 1] = size
+
+
+@compiled
+def _fits(i, template, rules, work):  # type: ignore[no-untyped-def]
     """Whether a contact goes with those taken."""
-    at = rules.key_start[template] + work.key[work.order[depth]]
+    at = rules.key_start[template] + work.key[i]
     for x in range(len(work.chosen)):
         if rules.mask[at, x] & work.chosen[x]:
             return False
@@ -375,115 +383,102 @@ def _fits(depth, template, rules, work):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _take(depth, template, rules, work):  # type: ignore[no-untyped-def]
-    """Count a contact in."""
-    key = work.key[work.order[depth]]
-    at = rules.key_start[template] + key
-    work.chosen[key >> 6] |= np.uint64(1) << np.uint64(key & 63)
-    for e in range(rules.entry_start[at], rules.entry_start[at + 1]):
-        if work.slots[rules.entry_slot[e]] == 0:
-            work.rows[rules.entry_row[e]] += 1
-        work.slots[rules.entry_slot[e]] += 1
-
-
-@compiled
-def _untake(depth, template, rules, work):  # type: ignore[no-untyped-def]
-    """Count a contact out."""
-    key = work.key[work.order[depth]]
+def _count(i, by, template, rules, work):  # type: ignore[no-untyped-def]
+    """Count a contact in (1) or out (-1)."""
+    key = work.key[i]
     at = rules.key_start[template] + key
     work.chosen[key >> 6] ^= np.uint64(1) << np.uint64(key & 63)
     for e in range(rules.entry_start[at], rules.entry_start[at + 1]):
-        work.slots[rules.entry_slot[e]] -= 1
-        if work.slots[rules.entry_slot[e]] == 0:
-            work.rows[rules.entry_row[e]] -= 1
+        slot = rules.entry_slot[e]
+        before = work.slots[slot]
+        work.slots[slot] += by
+        if before == 0 or work.slots[slot] == 0:
+            work.rows[rules.entry_row[e]] += by
 
 
 @compiled
-def _lose(depth, by, template, rules, lows, work):  # type: ignore[no-untyped-def]
-    """Count a contact out of what is left to its rows."""
-    if lows[1] > lows[0]:
-        at = rules.key_start[template] + work.key[work.order[depth]]
-        for e in range(rules.entry_start[at], rules.entry_start[at + 1]):
-            work.left[rules.entry_row[e]] -= by
-
-
-@compiled
-def _counts(r, trigger, work):  # type: ignore[no-untyped-def]
-    """Whether the contacts taken make a row's lower bound count."""
-    if trigger < 0:
-        return trigger == ALWAYS or (trigger == ANY and work.rows[r] > 0)
-    return (work.chosen[trigger >> 6] >> np.uint64(trigger & 63)) & np.uint64(1) != 0
+def _asks(r, template, rules, work):  # type: ignore[no-untyped-def]
+    """Return how many classes a row's lower bound lacks, given the contacts taken."""
+    trigger = rules.trigger[rules.row_start[template] + r]
+    if trigger >= 0:
+        counts = (work.chosen[trigger >> 6] >> np.uint64(trigger & 63)) & np.uint64(1) != 0
+    else:
+        counts = trigger == ALWAYS or (trigger == ANY and work.rows[r] > 0)
+    return max(work.need[r] - work.rows[r], 0) if counts else 0
 
 
 @compiled
 def _low_kept(template, rules, lows, work):  # type: ignore[no-untyped-def]
     """Whether the lower bounds that count are reached."""
-    r0 = rules.row_start[template]
-    for low_at in range(lows[0], lows[1]):
-        r = rules.low_row[low_at]
-        if work.rows[r] < work.need[r] and _counts(r, rules.trigger[r0 + r], work):
+    for place in range(lows[0], lows[1]):
+        if _asks(rules.low_row[place], template, rules, work) > 0:
             return False
     return True
 
 
 @compiled
-def _reachable(template, rules, lows, work):  # type: ignore[no-untyped-def]
-    """Whether enough members are left for the lower bounds that count already."""
-    r0 = rules.row_start[template]
-    for low_at in range(lows[0], lows[1]):
-        r = rules.low_row[low_at]
-        if work.left[r] < work.need[r] and _counts(r, rules.trigger[r0 + r], work):
+def _serve(level, r, short, template, rules, work):  # type: ignore[no-untyped-def]
+    """Let the best contacts that may follow serve a row: (how many it still lacks, what they cost)."""
+    cost = 0.0
+    k0 = rules.key_start[template]
+    for place in range(work.at[level], work.end[level]):
+        if short == 0:
+            break
+        at = k0 + work.key[work.left[place]]
+        for e in range(rules.entry_start[at], rules.entry_start[at + 1]):
+            if rules.entry_row[e] == r:
+                cost += min(work.worth[work.left[place]], 0.0)
+                short -= 1
+                break
+    return short, cost
+
+
+@compiled
+def _reachable(level, template, rules, lows, work):  # type: ignore[no-untyped-def]
+    """Whether those that may follow can reach the lower bounds that count already."""
+    for place in range(lows[0], lows[1]):
+        r = rules.low_row[place]
+        short = _asks(r, template, rules, work)
+        if short > 0 and _serve(level, r, short, template, rules, work)[0] > 0:
             return False
     return True
 
 
 @compiled
-def _bound(worth, duty, depth, size, template, rules, enough, work):  # type: ignore[no-untyped-def]
-    """Bound what sets with one more contact from ``depth`` on are worth, or find that it is ``enough``.
+def _bound(level, template, rules, lows, enough, work):  # type: ignore[no-untyped-def]
+    """Bound what sets with one more contact are worth, or find that it is more than ``enough``.
 
-    Of the contacts that fit beside those taken, each guiding row takes the best, as many as it has
-    room for; ``duty`` is the least that lower bounds cost.
+    Each of a contact's two guiding rows takes the best, as many as it has room for; the worst served
+    lower bound, at its best, says what must be paid in any case.
     """
     k0, r0 = rules.key_start[template], rules.row_start[template]
-    if work.worth[work.order[depth]] <= 0.0:
-        return worth + min(duty, work.worth[work.order[depth]])
-    bound = worth + duty
-    end = depth
-    while end < size and bound <= enough and work.worth[work.order[end]] > 0.0:
-        r = rules.guide[k0 + work.key[work.order[end]]]
-        if r < 0:
-            if _fits(end, template, rules, work):
-                bound += work.worth[work.order[end]]
-        elif work.rows[r] + work.used[r] < rules.cap[r0 + r] and _fits(end, template, rules, work):
-            bound += work.worth[work.order[end]]
-            work.used[r] += 1
-        end += 1
-    for d in range(depth, end):
-        r = rules.guide[k0 + work.key[work.order[d]]]
-        if r >= 0:
-            work.used[r] = 0
-    return bound
-
-
-@compiled
-def _duty(depth, size, template, rules, lows, work):  # type: ignore[no-untyped-def]
-    """Bound what lower bounds cost from ``depth`` on: the row that is worst served, at its best."""
-    least_cost = 0.0
-    k0, r0 = rules.key_start[template], rules.row_start[template]
-    for low_at in range(lows[0], lows[1]):
-        r = rules.low_row[low_at]
-        short = work.need[r] - work.rows[r]
-        if short <= 0 or not _counts(r, rules.trigger[r0 + r], work):
-            continue
-        cost = 0.0
-        for d in range(depth, size):
-            if short == 0:
-                break
-            at = k0 + work.key[work.order[d]]
-            for e in range(rules.entry_start[at], rules.entry_start[at + 1]):
-                if rules.entry_row[e] == r:
-                    cost += min(work.worth[work.order[d]], 0.0)
-                    short -= 1
-                    break
-        least_cost = min(least_cost, cost)
-    return least_cost
+    duty = 0.0
+    for place in range(lows[0], lows[1]):
+        r = rules.low_row[place]
+        short = _asks(r, template, rules, work)
+        if short > 0:
+            duty = min(duty, _serve(level, r, short, template, rules, work)[1])
+    first, last = work.at[level], work.end[level]
+    worth = work.worth[work.left[first]]
+    if worth <= 0.0:
+        return work.path[level] + min(duty, worth)
+    one = two = work.path[level] + duty
+    place = first
+    while place < last and min(one, two) <= enough:
+        i = work.left[place]
+        worth = work.worth[i]
+        if worth <= 0.0:
+            break
+        r, q = rules.guide[k0 + work.key[i], 0], rules.guide[k0 + work.key[i], 1]
+        if r < 0 or work.rows[r] + work.used[0, r] < rules.cap[r0 + r]:
+            one += worth
+        if q < 0 or work.rows[q] + work.used[1, q] < rules.cap[r0 + q]:
+            two += worth
+        work.used[0, r] += 1  # -1 is a place that no row has
+        work.used[1, q] += 1
+        place += 1
+    for back in range(first, place):
+        i = work.left[back]
+        work.used[0, rules.guide[k0 + work.key[i], 0]] = 0
+        work.used[1, rules.guide[k0 + work.key[i], 1]] = 0
+    return min(one, two)

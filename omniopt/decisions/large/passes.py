@@ -58,7 +58,7 @@ def sweep_part(first, last, stride, data, rules, rows, table, width, near, sizes
     k = rows.count
     curvature = np.zeros((k, k))
     change = np.zeros((3, k))
-    touched = np.empty(k, np.int64)
+    touched = np.empty((2, k), np.int64)
     value, low, smooth, mixed = 0.0, 0.0, 0.0, 0.0
     cuts, contacts, impossible = 0, 0, -1
     u = first + (-(data.first + first)) % stride
@@ -177,50 +177,59 @@ def _add_use(s, p, first, data, work, use):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _add_curvature(first, members, by, data, rows, work, curvature, change, touched):  # type: ignore[no-untyped-def]
+def _add_curvature(first, sets, by, data, rows, work, curvature, change, touched):  # type: ignore[no-untyped-def]
     """Add ``by`` times the spread of the sets' use of the rows, as if they were equally likely.
 
-    Only the rows that some set uses differently from the best one are touched; only the lower
-    triangle is filled. ``change`` is that of one set, of all, and whether a row is among ``touched``.
+    Only the lower triangle is filled. ``change`` has the use of one set, of all, and which rows are
+    among those ``touched``, by a set and in all.
     """
     count = 0
-    for s in range(1, members):
-        count = _add_change(s, 1.0, first, data, rows, work, change, touched, count)
-        count = _add_change(0, -1.0, first, data, rows, work, change, touched, count)
-        for x in range(count):
-            one = change[0, touched[x]]
-            change[1, touched[x]] += one
-            if one != 0.0:
-                for y in range(count):
-                    if touched[y] <= touched[x]:
-                        curvature[touched[x], touched[y]] += by * one * change[0, touched[y]]
-        for x in range(count):
-            change[0, touched[x]] = 0.0
+    for s in range(sets):
+        own = _add_rows(s, first, data, rows, work, change[0], touched[0])
+        _add_square(change[0], touched[0], own, by, curvature)
+        for x in range(own):
+            r = touched[0, x]
+            change[1, r] += change[0, r]
+            change[0, r] = 0.0
+            if change[2, r] == 0.0:
+                change[2, r] = 1.0
+                touched[1, count] = r
+                count += 1
+    _add_square(change[1], touched[1], count, -by / sets, curvature)
     for x in range(count):
-        one = change[1, touched[x]] / members
-        for y in range(count):
-            if touched[y] <= touched[x]:
-                curvature[touched[x], touched[y]] -= by * one * change[1, touched[y]]
-    for x in range(count):
-        change[1:, touched[x]] = 0.0
+        change[1:, touched[1, x]] = 0.0
 
 
 @compiled
-def _add_change(s, sign, first, data, rows, work, change, touched, count):  # type: ignore[no-untyped-def]
-    """Add a set's use of the rows; return how many rows have been touched so far."""
+def _add_square(use, touched, count, by, curvature):  # type: ignore[no-untyped-def]
+    """Add ``by`` times a vector's product with itself to the lower triangle."""
+    for x in range(count):
+        r = touched[x]
+        one = by * use[r]
+        for y in range(x + 1):
+            curvature[max(r, touched[y]), min(r, touched[y])] += one * use[touched[y]]
+
+
+@compiled
+def _add_rows(s, first, data, rows, work, use, touched):  # type: ignore[no-untyped-def]
+    """Add a set's use of the rows; return how many rows it uses."""
+    count = 0
     terms = data.measures.shape[1]
     for i in range(work.size[s]):
         j = first + work.member[s, i]
         for t in range(terms + 1):
             at = np.int64(data.bin[j]) * (terms + 1) + t
-            by = sign * (data.measures[j, t - 1] if t else 1.0)
+            by = data.measures[j, t - 1] if t else 1.0
             for e in range(rows.start[at], rows.start[at + 1]):
+                if by * rows.coefficient[e] == 0.0:
+                    continue
                 r = rows.row[e]
-                if change[2, r] == 0.0:
-                    change[2, r] = 1.0
+                if use[r] == 0.0:
                     touched[count] = r
                     count += 1
-                change[0, r] += by * rows.coefficient[e]
+                use[r] += by * rows.coefficient[e]
+                if use[r] == 0.0:  # cancelled: as good as nothing, but it is in the list
+                    use[r] = 1e-300
     return count
 
 
@@ -277,26 +286,22 @@ def losses_part(first, last, units, place, data, rules, table, sizes, loss):  # 
             elif shape == ONE:
                 loss[at] = best - (second if in_best[i] else work.worth[i])
             else:
-                loss[at] = max(best - _turned(i, z - a, data.template[u], in_best[i], rules, work), 0.0)
+                loss[at] = max(best - _turned(i, u, z - a, data, in_best[i], rules, work), 0.0)
     return 0
 
 
 @compiled
-def _turned(i, m, template, inside, rules, work):  # type: ignore[no-untyped-def]
+def _turned(i, u, m, data, inside, rules, work):  # type: ignore[no-untyped-def]
     """Return what none of the sets without a candidate exceeds, or of those with it."""
     worth = work.worth[i]
     if worth == -np.inf:
         return -np.inf
-    if inside:
-        work.worth[i] = -np.inf
-        _, total, _ = search(m, template, rules, 1, 0.0, 0, work)
-        work.worth[i] = worth
-        return total
-    key = work.key[i]  # it comes first, where the search keeps it
-    work.worth[i], work.key[i], work.worth[0], work.key[0] = work.worth[0], work.key[0], worth, key
-    _, total, _ = search(m, template, rules, 1, 0.0, 1, work)
-    work.worth[0], work.key[0], work.worth[i], work.key[i] = work.worth[i], work.key[i], worth, key
-    return total
+    if not inside:
+        return search(u, m, data, rules, 1, 0.0, i, work)[1]
+    work.worth[i] = -np.inf
+    other = search(u, m, data, rules, 1, 0.0, -1, work)[1]
+    work.worth[i] = worth
+    return other
 
 
 @compiled

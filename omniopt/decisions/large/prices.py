@@ -33,7 +33,7 @@ SHRINK = 0.2
 NARROW = 1e-9  # last width
 STEPS = 60  # at one size of sample
 ROUNDS = 12  # over all units
-SMALL = 60_000 # units up to which all of them are always moved
+SMALL = 60_000  # units up to which all of them are always moved
 VERBOSE = False
 NEAR = 0.1  # of the units are close to a change at first
 
@@ -81,6 +81,7 @@ class _Point:
     use: np.ndarray
     tilt: np.ndarray
     curvature: np.ndarray
+    swept: Sweep
     gained: float = math.inf
 
 
@@ -140,7 +141,7 @@ class _Descent:
         self.large, self.engine, self.held = large, engine, held
         self.gap, self.deadline, self.progress = max(gap, 1e-9), deadline, progress
         self.units = max(engine.units, 1)
-        self.best: tuple[float, np.ndarray] = (math.inf, np.zeros(len(large.system)))
+        self.best: _Point | None = None
         self.sweeps, self.short = 0.0, math.inf
 
     def run(self, start: np.ndarray) -> Prices:
@@ -150,7 +151,7 @@ class _Descent:
         if not self.engine.units or not len(prices):
             swept = self.engine.sweep(worth_table(large, prices, self.held))
             return Prices(prices, bound_of(large, prices, swept, self.held), False, 1.0, 0.0, 0.0)
-        self.scale, self.floor, self.steep = _scales(large, self.engine, self.held)
+        self._measure()
         with threadpool_limits(1, "blas"):  # small matrices, and the cores are busy
             state = _State(prices, WIDE * self.scale, self.scale)
             if (prices == 0).all():
@@ -158,11 +159,34 @@ class _Descent:
             else:
                 state.width *= 0.01
             self._settle(state)
-        bound, prices = self.best
-        swept = self.engine.sweep(worth_table(large, prices, self.held))
-        bound = bound_of(large, prices, swept, self.held)
-        return Prices(prices, bound, bound / self.units < self.floor, self.sweeps + 1.0,
-                      self.short * self.units, 0.05 * self.gap * self.scale)  # fmt: skip
+        assert self.best is not None and self.best.swept is not None
+        bound = bound_of(large, self.best.prices, self.best.swept, self.held)
+        gone = self.best.bound < self.floor and bound / self.units < self._floor(self.engine)
+        noise = 0.05 * self.gap * self.scale
+        return Prices(self.best.prices, bound, gone, self.sweeps, self.short * self.units, noise)
+
+    def _measure(self) -> None:
+        """Find out what a unit is worth, what no plan is likely to fall below, and each row's greatest use."""
+        system = self.large.system
+        size = np.append(1.0, self.engine.largest)
+        use = abs(system.matrix).multiply(np.tile(size, system.matrix.shape[1] // len(size))[None, :])
+        self.steep = np.maximum(use.max(axis=1).toarray().ravel(), 1e-300)
+        some = self.engine.taken(np.arange(0, self.units, max(1, self.units // FIRST)))
+        free = worth_table(self.large, np.zeros(len(system)), self.held)
+        best, worst = some.sweep(free), some.sweep(np.where(np.isfinite(free), -free, -np.inf))
+        self.scale = max(best.value, worst.value, 0.0) / some.units or best.size / some.units or 1.0
+        self.floor = self._floor(some) - self.scale
+
+    def _floor(self, engine: Engine) -> float:
+        """Return what no plan falls below, per unit, as far as the engine's units tell."""
+        system = self.large.system
+        free = worth_table(self.large, np.zeros(len(system)), self.held)
+        worst = engine.sweep(np.where(np.isfinite(free), -free, -np.inf)).value / engine.units
+        miss = np.where(system.slack_side > 0, system.lo[system.slack_row], system.hi[system.slack_row])
+        miss = np.abs(miss) + self.engine.candidates * self.steep[system.slack_row]
+        others = np.minimum(system.extra_objective[: system.g], 0.0).sum()
+        others += np.minimum(system.extra_objective[system.g :], 0.0) @ miss
+        return -worst - 1e-3 * self.scale + float(others) / self.units
 
     def _sample(self, state: _State) -> None:
         """Lower the bound over larger and larger samples."""
@@ -181,7 +205,7 @@ class _Descent:
         """Lower the bound over all units, moving only those that are close to a change."""
         aim = self.gap / 10
         if self.units < SMALL:
-            point = self._down(_Bound(self, self.engine, self.units), state, aim, self.note)
+            point = self._down(_Bound(self, self.engine, self.units), state, aim, note=self.note)
             self.short = point.bound - point.mixed + point.gained
             return
         reach, expected = self._reach(state.prices), -math.inf
@@ -192,18 +216,20 @@ class _Descent:
             state.width = state.radius = 0.3 * reach
             point = part.at(state.prices, state.width)
             self.note(point)
+            assert self.best is not None
             self.short = point.bound - expected
+            if VERBOSE:
+                print("round", reach, close.units, "bound", point.bound, "expected", expected)
             if self.short <= aim * max(abs(point.bound), 1e-3 * self.scale) or self.late(point):
                 return
-            if point.bound * self.units > self.best[0]:  # too far: halve the way, look further around
-                state.prices = 0.5 * (state.prices + self.best[1])
+            if point.bound > self.best.bound:  # too far: halve the way, look further around
+                state.prices = 0.5 * (state.prices + self.best.prices)
                 reach *= 2.0
                 continue
             before = worth_table(self.large, state.prices)
-            found = self._down(part, state, 0.3 * aim)
+            found = self._down(part, state, 0.3 * aim, at=point)
             expected = found.mixed - found.gained
             move = float(np.abs(worth_table(self.large, state.prices) - before).max())
-            if VERBOSE: print("round", reach, close.units, "move", move, "bound", point.bound, "expected", expected)
             reach = min(move, reach)
 
     def _reach(self, prices: np.ndarray) -> float:
@@ -213,10 +239,11 @@ class _Descent:
         return min(float(np.quantile(margin, NEAR, method="higher")), self.scale)
 
     def _down(
-        self, part: _Bound, state: _State, enough: float, note: Callable[[_Point], None] = lambda _: None
-    ) -> _Point:
+        self, part: _Bound, state: _State, enough: float, at: _Point | None = None,
+        note: Callable[[_Point], None] = lambda _: None,
+    ) -> _Point:  # fmt: skip
         """Lower the bound of some units until it is within ``enough`` of its minimum, relatively."""
-        point = part.at(state.prices, state.width)
+        point = at or part.at(state.prices, state.width)
         radius, shrink, fresh = state.radius, SHRINK, False
         for _ in range(STEPS):
             note(point)
@@ -262,9 +289,9 @@ class _Descent:
 
     def note(self, point: _Point) -> None:
         """Keep the lowest bound over all units."""
-        if point.bound * self.units < self.best[0]:
-            self.best = (point.bound * self.units, point.prices)
-            self.progress(self.best[0])
+        if self.best is None or point.bound < self.best.bound:
+            self.best = point
+            self.progress(point.bound * self.units)
 
 
 @dataclass
@@ -299,15 +326,17 @@ class _Bound:
         _, side = system.clipped(prices.copy())
         fixed += float(prices @ side) / self.all
         taken = system.matrix @ found.use
-        n = self.units
+        n, swept = self.units, found
         if self.rest is not None:
             fixed += float((system.objective - system.matrix.T @ prices) @ self.rest.use) / n
             taken = taken + system.matrix @ self.rest.use
+            contacts = max(found.contacts, self.rest.contacts)
+            swept = replace(found, value=found.value + self.rest.value, contacts=contacts, units=n)
         assert found.curvature is not None
         return _Point(
             prices, fixed + found.value / n, fixed + smooth + found.smooth / n,
             fixed - smooth + found.mixed / n, taken / n + use, (system.matrix @ found.tilt) / n,
-            found.curvature / n + bent,
+            found.curvature / n + bent, swept,
         )  # fmt: skip
 
     def _cells(self, prices: np.ndarray, width: float) -> tuple[float, float, np.ndarray, np.ndarray]:
@@ -344,24 +373,6 @@ class _Bound:
         bent = point.curvature + np.diag(1e-4 * np.diag(point.curvature) + flat)
         step = _lowest(bent, slope, least, most)
         return step, -float(slope @ step + 0.5 * step @ point.curvature @ step)
-
-
-def _scales(
-    large: Large, engine: Engine, held: np.ndarray | None
-) -> tuple[float, float, np.ndarray]:
-    """Return what a unit is worth without limits, less than any plan is worth per unit, and each row's
-    greatest use."""
-    system, units = large.system, engine.units
-    free = worth_table(large, np.zeros(len(system)), held)
-    best = engine.sweep(free)
-    worst = engine.sweep(np.where(np.isfinite(free), -free, -np.inf))
-    scale = max(best.value, worst.value, 0.0) / units or best.size / units or 1.0
-    cells = float(np.minimum(system.extra_objective[: system.g], 0.0).sum())
-    floor = (cells - worst.value) / units - 1e-3 * scale
-    size = np.append(1.0, engine.largest)
-    use = abs(system.matrix).multiply(np.tile(size, system.matrix.shape[1] // len(size))[None, :])
-    steep = np.maximum(use.max(axis=1).toarray().ravel(), 1e-300)
-    return scale, -math.inf if len(system.slack_row) else floor, steep
 
 
 def _box(

@@ -139,6 +139,11 @@ class Engine:
         """How many units there are."""
         return len(self.data.start) - 1
 
+    @property
+    def candidates(self) -> int:
+        """How many candidates there are."""
+        return len(self.data.bin)
+
     @functools.cached_property
     def largest(self) -> np.ndarray:
         """The largest measure by size of every term, float64 of shape (t,)."""

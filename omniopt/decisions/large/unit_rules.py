@@ -31,11 +31,15 @@ def unit_rules(templates: Templates) -> Rules:
     plain = classes == size
     masked = plain & ~low & (templates.cap == 1)
     counted = ~masked & (low | (templates.cap < classes))
-    # a row guides the bound if each of its members is a class of its own; the fuller, the better
+    # rows guide the bound whose members are classes of their own; the fuller, the better
     merit = np.where(plain & (templates.cap < classes), size - templates.cap.astype(np.int64), -1)
-    best = np.lexsort((row, merit[row]))
-    guide = np.full(keys, -1, np.int64)
-    guide[key[best]] = np.where(merit[row] >= 0, templates.entry_row, -1)[best]
+    order = np.lexsort((-row, -merit[row], key))
+    order = order[merit[row[order]] >= 0]
+    rank = np.arange(len(order)) - np.searchsorted(key[order], key[order])
+    guide = np.full((keys, 2), -1, np.int64)
+    for i in range(2):
+        guide[key[order[rank == i]], i] = templates.entry_row[order[rank == i]]
+    guide[:, 1] = np.where(guide[:, 1] < 0, guide[:, 0], guide[:, 1])
     asked = np.zeros(keys, np.bool_)
     asked[key[low[row]]] = True
     kept = counted[row]
