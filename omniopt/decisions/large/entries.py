@@ -13,10 +13,18 @@ import numpy as np
 import pandas as pd
 
 from omniopt.actions.candidates import Candidates
+from omniopt.actions.catalogue import Rows
 from omniopt.decisions.certificate import contact_entry, entry_of, limit_entries
-from omniopt.decisions.large.bins import bin_candidates, first_of, renumbered, stand_in_scopes
+from omniopt.decisions.large.bins import (
+    bin_candidates,
+    first_of,
+    group_scopes,
+    renumbered,
+    stand_in_scopes,
+)
 from omniopt.decisions.large.part import use_of
-from omniopt.decisions.large.pasts import Alike, Members, Pasts, sequences
+from omniopt.decisions.large.pasts import Members, sequences
+from omniopt.decisions.large.seen import seen_by
 from omniopt.decisions.large.shape import Columns, Large, Templates
 from omniopt.errors import Faults
 from omniopt.rules.contact import ContactRows, matches
@@ -41,11 +49,10 @@ def rule_entries(large: Large, chosen: np.ndarray, prices: np.ndarray) -> list[d
     """
     used = use_of(large, chosen)
     entries = limit_entries(large, used, prices)
-    members = Members.of(large.grouping, large.bins.group_of)
-    pasts = Pasts(large.bins, Scopes(large.catalogue, Faults()), members)
-    counted = _Counted(large, chosen, pasts)
+    scopes = Scopes(large.catalogue, Faults())
+    counted = _Counted(large, chosen, scopes)
     entries += [counted.entry(rule) for rule in large.policy.contact]
-    entries += _pair_entries(large, used, pasts.scopes)
+    entries += _pair_entries(large, used, counted.groups)
     for name, matched in large.eligibility.items():
         dropped = large.dropped.get(name, 0)
         entries.append(entry_of(name, "eligibility", used=0.0, dropped=dropped, matched=matched))
@@ -69,29 +76,43 @@ def unit_of(columns: Columns, at: np.ndarray) -> np.ndarray:
 class _Counted:
     """Counts the contacts of units, by unit code, those without any candidate included."""
 
-    def __init__(self, large: Large, chosen: np.ndarray, pasts: Pasts) -> None:
-        self.large, self.chosen, self.pasts = large, chosen, pasts
+    def __init__(self, large: Large, chosen: np.ndarray, scopes: Scopes) -> None:
+        self.large, self.chosen, self.scopes = large, chosen, scopes
+        self.groups = group_scopes(large.bins, scopes)
+        self.members = Members.of(large.grouping, large.bins.group_of)
         columns = large.columns
         self.customer = customer_of(columns, chosen)
-        count = np.bincount(large.grouping.of[self.customer], minlength=len(pasts.members.start) - 1)
+        count = np.bincount(large.grouping.of[self.customer], minlength=len(self.members.start) - 1)
         self.start = np.concatenate([[0], np.cumsum(count)])
         self.key = columns.key[chosen] if len(columns.key) else columns.bin[chosen] % large.bins.kinds
-        self.plain = self._patterns(pasts.plain, len(pasts.first))
+        self.plain = self._patterns(large.bins.group_of, len(large.bins.customer))
 
     def entry(self, rule: Contact) -> dict[str, Any]:
         """Report a contact rule."""
-        alike = self.pasts.alike(rule)
-        unit, times = self.plain if alike.plain else self._patterns(alike.state, len(alike.unit))
+        history = self.large.catalogue.history
+        at, label = seen_by(rule, self.groups, history.codes["customer"])
+        past = history.take(at)
+        unit, times = self._with_past(past.codes["customer"], label) if len(at) else self.plain
         if rule.min is None:  # then who gets nothing is not asked about
             some = self.start[unit + 1] > self.start[unit]
             unit, times = unit[some], times[some]
-        customers, plan = self._plan(alike, unit)
+        customers, plan = self._plan(past, unit)
         if rule.unit == "customer":
             times = times[self._rank(unit)[self.large.grouping.of[customers]]]
         return contact_entry(rule, plan, times)
 
+    def _with_past(self, customer: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Tell customers apart by the labels of their past contacts, too."""
+        group_of = self.large.bins.group_of
+        start = np.searchsorted(customer, np.arange(len(group_of) + 1))
+        return self._patterns(*sequences(group_of, len(self.large.bins.customer), start, label))
+
     def _patterns(self, state: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return one unit of each state and choice of kinds of contacts, and how many there are of it."""
+        """Return one unit of each sort, by its members' states and its contacts, and how many there are."""
+        members = self.members
+        if self.large.grouping.word == "household":
+            none = np.zeros(len(members.start) - 1, np.int64)
+            state, count = sequences(none, 1, members.start, state[members.customer].astype(np.int64))
         pattern, count = sequences(state, count, self.start, self.key.astype(np.int64))
         pattern, count = renumbered(pattern, count)
         return first_of(pattern, count), np.bincount(pattern, minlength=count)
@@ -102,17 +123,17 @@ class _Counted:
         rank[unit] = np.arange(len(unit))
         return rank
 
-    def _plan(self, alike: Alike, unit: np.ndarray) -> tuple[np.ndarray, ContactRows]:
+    def _plan(self, past: Rows, unit: np.ndarray) -> tuple[np.ndarray, ContactRows]:
         """Return the members of some units, and their contacts as the rules' own code knows them."""
-        large, members = self.large, self.pasts.members
+        large, members = self.large, self.members
         size = members.start[unit + 1] - members.start[unit]
         customers = members.customer[expand(members.start[unit], size)]
-        code = alike.past.codes["customer"]
+        code = past.codes["customer"]
         begin = np.searchsorted(code, customers)
         count = np.searchsorted(code, customers, side="right") - begin
-        past = alike.past.take(expand(begin, count))
+        past = past.take(expand(begin, count))
         past.codes["customer"] = np.repeat(np.arange(len(customers)), count)
-        scopes = stand_in_scopes(self.pasts.whole, customers, past, pd.DataFrame())
+        scopes = stand_in_scopes(self.scopes, customers, past, pd.DataFrame())
         own = self.start[unit + 1] - self.start[unit]
         at = expand(self.start[unit], own)
         whose = np.repeat(np.cumsum(size) - size, own) + members.number[self.customer[at]]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from omniopt.decisions.large.entries import unit_of
-from omniopt.decisions.large.kernels import fill_worths, find_sets, make_work, making_arrays, search
+from omniopt.decisions.large.kernels import fill_worths, find_sets, make_work, making_arrays
 from omniopt.decisions.large.prices import worth_table
-from omniopt.decisions.large.shape import FREE, ONE, Large
+from omniopt.decisions.large.shape import Large
 from omniopt.decisions.large.sweep import Engine
 from omniopt.tables.storage import in_threads
 
@@ -55,9 +55,7 @@ def _leads(first, last, units, start, chosen, data, rules, table, sizes, lead): 
         u = units[n]
         a, m = data.start[u], data.start[u + 1] - data.start[u]
         fill_worths(a, a + m, data.bin, data.measures, table, work.worth)
-        shape = rules.shape[data.template[u]]
-        count, total, cut = find_sets(u, m, data, rules, 2 if shape == ONE else 1, np.inf, work)
-        second = work.total[1] if count > 1 else -np.inf
+        count, best, cut = find_sets(u, m, data, rules, 1, 0.0, work)
         in_best[:m] = False
         for i in range(work.size[0] if count else 0):
             in_best[work.member[0, i]] = True
@@ -65,14 +63,8 @@ def _leads(first, last, units, start, chosen, data, rules, table, sizes, lead): 
             i = chosen[c] - a
             if cut:
                 lead[c] = np.nan
-            elif not in_best[i]:
-                lead[c] = 0.0
-            elif shape == FREE:
-                lead[c] = abs(work.worth[i])
-            elif shape == ONE:
-                lead[c] = total - second
-            else:
+            elif in_best[i]:
                 worth, work.worth[i] = work.worth[i], -np.inf
-                _, without, cut_off = search(m, data.template[u], rules, 1, 0.0, 0, work)
+                _, without, cut_off = find_sets(u, m, data, rules, 1, 0.0, work)
                 work.worth[i] = worth
-                lead[c] = np.nan if cut_off else max(total - without, 0.0)
+                lead[c] = np.nan if cut_off else max(best - without, 0.0)

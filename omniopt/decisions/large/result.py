@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 
 from omniopt.decisions.certificate import Claim, claims_of
-from omniopt.decisions.large.columns import LISTED
 from omniopt.decisions.large.entries import customer_of, rule_entries
 from omniopt.decisions.large.hunt import Hunt, judged
 from omniopt.decisions.large.leads import advantages
 from omniopt.decisions.large.part import objective_of, terms_of, use_of
 from omniopt.decisions.large.prices import worth_table
 from omniopt.decisions.large.shape import Large
+from omniopt.decisions.large.sift import LISTED
 from omniopt.decisions.plan import ALTERNATIVES, SHOWN, Plan, action_measure, dropped_rows, frame_of
 
 TOO_MANY = f"too many candidates to list those not chosen: that is done up to {LISTED:,}"
@@ -40,7 +40,7 @@ def large_plan(large: Large, found: list[Hunt], gap: float, seconds: dict[str, f
     first, chosen = found[0], found[-1].chosen
     assert chosen is not None
     prices = first.prices
-    listed = len(large) <= LISTED
+    listed = large.candidates_given <= LISTED
     certificate = claims_of(
         large,
         [_claim(hunt, chosen) for hunt in found],
