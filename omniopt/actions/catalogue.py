@@ -10,12 +10,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from omniopt.errors import Faults
 from omniopt.project import Project
 from omniopt.tables import Tables
+from omniopt.tables.texts import text_codes, text_order, texts_of
 
 ID_COLUMN = {"customer": "customer_id", "offer": "offer_id", "channel": "channel", "action": "action_id"}
 
@@ -105,14 +104,7 @@ class Catalogue:
 
     def codes_of(self, entity: str, ids: pd.Series) -> np.ndarray:
         """Translate ids to codes, int64; -1 where an id is missing or unknown."""
-        known, asked = self._texts(entity), _texts(ids)
-        if asked.equals(known):  # the usual case where a table lists the customers in their order
-            return np.arange(len(known), dtype=np.int64)
-        codes = pc.index_in(asked, value_set=known, skip_nulls=True)
-        return codes.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-
-    def _texts(self, entity: str) -> pa.Array:
-        return _texts(self.entities[entity][ID_COLUMN[entity]])
+        return text_codes(texts_of(ids), texts_of(self.entities[entity][ID_COLUMN[entity]]))
 
     @property
     def span(self) -> tuple[int, int]:
@@ -198,30 +190,10 @@ def _entity(entity: str, table: pd.DataFrame | None, others: list[pd.DataFrame |
         found = [t[key].dropna() for t in others if t is not None and key in t]
         ids = pd.concat(found).unique() if found else np.array([], dtype=object)
         table = pd.DataFrame({key: pd.Series(ids, dtype="str")})
-    order = text_order(_texts(table[key]))
+    order = text_order(texts_of(table[key]))
     frame = (table if order is None else table.iloc[order]).reset_index(drop=True)
-    frame[key] = pd.array(_texts(frame[key]), dtype="str")  # in one piece, for `Catalogue.codes_of`
+    frame[key] = pd.array(texts_of(frame[key]), dtype="str")  # in one piece, for `Catalogue.codes_of`
     return frame[[key, *[c for c in frame.columns if c != key]]]
-
-
-def _texts(ids: pd.Series) -> pa.Array:
-    """Lay ids out as one Arrow array of text; nothing is copied where they are text already."""
-    if not isinstance(ids.dtype, pd.StringDtype):
-        ids = ids.astype("str")
-    texts = pa.array(ids.array, from_pandas=True)
-    texts = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
-    return texts.cast(pa.large_string())
-
-
-def text_order(texts: pa.Array) -> np.ndarray | None:
-    """Return the positions that sort texts by code points, which is how Python sorts them.
-
-    None where they are sorted already.
-    """
-    if pc.all(pc.less_equal(texts[:-1], texts[1:]), skip_nulls=False, min_count=0).as_py():
-        return None
-    # Arrow compares the bytes of UTF-8, whose order is that of the code points
-    return pc.sort_indices(texts).to_numpy(zero_copy_only=False)
 
 
 def _default_actions(project: Project, tables: Tables, faults: Faults) -> pd.DataFrame:

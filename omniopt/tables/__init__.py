@@ -22,7 +22,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from omniopt.errors import Faults, nearest
 from omniopt.tables import check
@@ -31,6 +30,7 @@ from omniopt.tables.contract import COMMON, CONTRACT, OUTCOMES, Column, TableSpe
 from omniopt.tables.convert import Days, Place, column_values, is_empty
 from omniopt.tables.database import hide_password
 from omniopt.tables.sources import Source, display_name, load, rows_of, sha256_of, sha256_of_rows
+from omniopt.tables.texts import text_codes, text_order, texts_of
 from omniopt.tables.write import read_parquet, write_csv, write_parquet
 
 __all__ = [
@@ -185,8 +185,9 @@ def _known(coded: Coded, frames: Mapping[str, pd.DataFrame], whole: set[str]) ->
     for column, ids in (("customer_id", coded.customer_ids), ("action_id", coded.action_ids)):
         target = CONTRACT["candidates"].links[column]
         if target in whole and column in frames[target]:
-            known = pa.array(frames[target][column].array, pa.large_string())
-            if not ids.equals(known) and not pc.all(pc.is_in(ids, value_set=known), min_count=0).as_py():
+            known = texts_of(frames[target][column])
+            order = text_order(known)
+            if (text_codes(ids, known if order is None else known.take(order)) < 0).any():
                 return False
     return True
 

@@ -121,3 +121,33 @@ def _move(start, source, column, scratch, first, last):  # type: ignore[no-untyp
         for j in range(size):
             scratch[j] = column[begin + source[begin + j]]
         column[begin : begin + size] = scratch[:size]
+
+
+@numba.njit(cache=True, nogil=True)
+def merged(begin, data, known_begin, known_data):  # type: ignore[no-untyped-def]
+    """Return where sorted texts stand among sorted known ones, -1 for unknown ones."""
+    codes = np.full(len(begin) - 1, -1, np.int64)
+    place = 0
+    for i in range(len(codes)):
+        order = -1
+        while place < len(known_begin) - 1:
+            order = _compare(
+                known_data[known_begin[place] : known_begin[place + 1]], data[begin[i] : begin[i + 1]]
+            )
+            if order >= 0:
+                break
+            place += 1
+        if place == len(known_begin) - 1:
+            break
+        if order == 0:
+            codes[i] = place
+    return codes
+
+
+@numba.njit(cache=True, nogil=True)
+def _compare(one, other):  # type: ignore[no-untyped-def]
+    """Return -1, 0 or 1 as one run of bytes comes before, at or after the other."""
+    for k in range(min(len(one), len(other))):
+        if one[k] != other[k]:
+            return -1 if one[k] < other[k] else 1
+    return np.sign(len(one) - len(other))
