@@ -130,6 +130,7 @@ def growth(data: Path, up_to: int, repeat: int, cores: int, time_limit: float) -
     """Solve the one-contact case at each size."""
     kept = (
         "customers",
+        "status",
         "gap",
         "seconds",
         "solve_in_yardsticks",
