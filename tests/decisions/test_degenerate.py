@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import pandas as pd
@@ -9,6 +10,14 @@ import pytest
 from bank import contacts, decide, entry, project, table, tables_of
 
 import omniopt as oo
+
+
+@pytest.fixture(autouse=True, params=["exact", "decomposed"])
+def solver(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Every test is one for each solver."""
+    monkeypatch.setattr(oo, "optimize", functools.partial(oo.optimize, solver=request.param))
+    return str(request.param)
+
 
 THREE = table(
     "customer_id action_id value cost", "ann loan-call-1 5 2", "ann loan-email-1 3 1", "bob loan-call-1 4 2"
@@ -142,10 +151,11 @@ def test_history_of_people_and_actions_that_are_not_planned_for() -> None:
     assert contacts(plan) == ["bob loan-call-1"]
 
 
-@pytest.mark.parametrize("solver", ["auto", "exact"])
-def test_solvers(solver: str) -> None:
-    plan = oo.optimize(project({"objective": "value", "contact": [CAP]}, tables_of(THREE)), solver=solver)
-    assert plan.objective == 9
+def test_the_solver_is_the_one_asked_for(solver: str) -> None:
+    of = project({"objective": "value", "contact": [CAP]}, tables_of(THREE))
+    plan = oo.optimize(of)
+    assert (plan.objective, plan.certificate["solver"]) == (9, solver)
+    assert oo.optimize(of, solver="auto").certificate["solver"] == "exact"  # for so few candidates
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ from omniopt.rules.where import expand
 
 FIRST = 1_000  # units left open at first
 GROWTH = 4
+TRIES = 3  # times that more units join at once where those at hand cannot be worth enough
 FIRST_WHOLE = 100  # units first handed to the exact solver besides those that the LP splits
 MOST = 100_000  # candidates that one LP holds at most
 PROVABLE = 5_000  # candidates left open at most when the exact solver has to prove that they are best
@@ -66,11 +67,13 @@ def close(hunt: Hunt, prices: np.ndarray, noise: float, held: np.ndarray) -> Non
     sets = hunt.engine.best(worth_table(large, prices, held), noise=noise)
     units = _closest(sets.margin, FIRST)
     chosen = np.flatnonzero(sets.chosen)
+    tries = TRIES
     while not (hunt.reached() or hunt.out_of_time()):
         at = _Attempt(hunt, sets, units, chosen, prices, held)
         found = at.relaxed()
-        if found is not None:
+        if found is not None and not (len(at.moved) and tries and at.worth(found) < hunt.wanted()):
             at.finish(found)
+        tries -= 1
         if hunt.reached() or _proven(hunt, held):
             return
         everyone = len(units) == large.columns.units
@@ -118,6 +121,7 @@ class _Attempt:
         if found is None:
             return None
         values, duals = found
+        self.found = values
         prices = hunt.large.system.clipped(duals[: model.k])[0]
         table = worth_table(hunt.large, prices, self.held)
         sets = hunt.engine.best(table)
@@ -150,12 +154,12 @@ class _Attempt:
         base[part.locked] = 1.0
         order = np.argsort(np.where(torn, -1.0, self.margin), kind="stable")
         size = int(torn.sum()) + FIRST_WHOLE
-        value = self.settled + float(self.model.objective[: len(part)] @ values)
+        value = self.worth(values)
         while not hunt.out_of_time():
             mine = np.zeros(len(self.units), bool)
             mine[order[:size]] = True
             free = mine[part.unit]
-            enough = hunt.bound - 0.99 * hunt.room()
+            enough = hunt.wanted()
             outcome = restricted(
                 self.model, free, base, hunt.room() / 4, self._patience(), enough - self.settled
             )
@@ -167,6 +171,11 @@ class _Attempt:
             if hunt.reached() or size >= len(self.units) or (value < enough and hunt.chosen is not None):
                 return  # in the last case more units have to join: these cannot be worth enough
             size *= GROWTH
+
+    def worth(self, values: np.ndarray) -> float:
+        """Return what the LP's solution and the choice of all other units are worth."""
+        extras = self.found[self.model.n :] @ self.model.objective[self.model.n :]
+        return self.settled + float(self.model.objective[: self.model.n] @ values + extras)
 
     def _patience(self) -> float:
         """Seconds for one program of the exact solver."""
@@ -180,7 +189,9 @@ def _closest(margin: np.ndarray, size: int) -> np.ndarray:
     """Return the units that are closest to doing something else, ascending."""
     if size >= len(margin):
         return np.arange(len(margin))
-    return np.sort(np.argsort(margin, kind="stable")[:size])
+    edge = np.partition(margin, size - 1)[size - 1]
+    near = np.flatnonzero(margin <= edge)
+    return near[np.sort(np.argsort(margin[near], kind="stable")[:size])]
 
 
 def _everything(hunt: Hunt, held: np.ndarray) -> None:

@@ -65,6 +65,10 @@ class Hunt:
         """How far bound and plan may be apart in the end."""
         return self.gap * max(1.0, abs(self.bound)) if math.isfinite(self.bound) else 0.0
 
+    def wanted(self) -> float:
+        """Return what a plan has to be worth for the gap to be met."""
+        return self.bound - 0.99 * self.room()
+
     def offer(self, chosen: np.ndarray) -> bool:
         """Take a plan, whose units keep their rows, if it keeps the limits and is better."""
         value, kept = judged(self.large, chosen)

@@ -16,6 +16,7 @@ import numpy as np
 from omniopt.decisions.branching import FREE
 from omniopt.decisions.diagnosis import Clash, Diagnosis, Member, Move, Repair, Words
 from omniopt.decisions.infeasible import diagnosed, shown_group, unit_of_limit
+from omniopt.decisions.large.entries import customer_of
 from omniopt.decisions.large.prices import lowered, worth_table
 from omniopt.decisions.large.shape import Large
 from omniopt.decisions.large.sweep import Engine
@@ -79,10 +80,9 @@ class _Proof:
         """Name units whose own rules leave them no choice."""
         large = self.large
         sets = self.engine.best(worth_table(large, np.zeros(len(large.system)), self.held))
-        units = np.flatnonzero(np.isneginf(sets.value))
-        first = large.columns.start[units]
-        customer = large.columns.customer[units if len(large.columns.key) == 0 else first]
-        return [str(i) for i in large.catalogue.ids("customer")[customer]]
+        first = large.columns.start[:-1][np.isneginf(sets.value)]
+        unit = large.grouping.of[customer_of(large.columns, first)]
+        return [str(large.grouping.names[u]) for u in np.unique(np.append(unit, large.extra["unmet"][0]))]
 
     def value(self, prices: np.ndarray) -> tuple[float, float]:
         """Return the bound that prices prove without an objective, and the size of its terms."""

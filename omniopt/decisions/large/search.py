@@ -63,6 +63,8 @@ def search_by_rank(
         If time ran out before any plan was found.
     """
     deadline = math.inf if time_limit is None else time.monotonic() + time_limit
+    if len(large.extra["unmet"][0]):
+        raise clash_of(large, engine, np.zeros(len(large.system)))
     found = [_searched(Hunt(large, engine, gap, deadline, progress), start)]
     system = large.system
     for rank, earlier in enumerate(large.policy.objectives[:-1], 1):
