@@ -1,4 +1,4 @@
-"""Bins, columns and templates of a small project, made from its problem: what large ones make by streaming."""
+"""Bins, columns and templates of a small project, made from its problem."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 import pandas as pd
 
@@ -24,6 +25,41 @@ def rows_of(rule: Rule, stand_ins: StandIns) -> UnitRows:
         return ContactRows(stand_ins.candidates, stand_ins.scopes, stand_ins.units).build([rule])
     pairs = PairRows(stand_ins.candidates, stand_ins.scopes, stand_ins.units)
     return pairs.conflicts([rule]) if isinstance(rule, Conflict) else pairs.requires([rule])
+
+
+def tidied(rows: UnitRows, optional: bool) -> UnitRows:
+    """Put all that a rule rules out into one row for each unit, and take it out of the rule's other rows.
+
+    Parameters
+    ----------
+    rows : UnitRows
+        Of one rule.
+    optional : bool
+        Whether lower bounds are asked only of units with candidates among the members, be they ruled out.
+    """
+    shut, row = rows.cap == 0, rows.row
+    if not shut.any():
+        return rows
+    out = np.zeros(int(max(rows.member.max(initial=0), rows.trigger.max(initial=0))) + 1, bool)
+    unit = np.zeros(len(out), np.int64)
+    unit[rows.member] = rows.unit[row]
+    out[rows.member[shut[row]]] = True
+    barred = np.flatnonzero(out)
+    barred = barred[np.argsort(unit[barred], kind="stable")]
+    one, count = np.unique(unit[barred], return_counts=True)
+    asked = rows.lo > 0
+    stays = ~shut[row] & (~out[rows.member] | (optional & asked)[row])
+    classes = np.bincount(row[stays], minlength=len(rows))
+    kept = ~shut & (asked | (classes > rows.cap))
+    named = np.flatnonzero(rows.trigger >= 0)
+    kept[named] &= ~out[rows.trigger[named]]
+    stays &= kept[row]
+    start = np.concatenate([[0], np.cumsum(np.bincount(row[stays], minlength=len(rows))[kept])])
+    others = UnitRows(
+        rows.rule[kept], rows.lo[kept], rows.cap[kept], rows.trigger[kept], rows.unit[kept], start,
+        rows.member[stays], rows.occasion[stays], rows.names,
+    )  # fmt: skip
+    return UnitRows.stack([others, UnitRows.of(rows.names[0], one, count, barred, barred, cap=0)])
 
 
 class Effects:
@@ -76,6 +112,7 @@ class Effects:
         -------
         ndarray of int64, shape (units,)
         """
+        rows = tidied(rows, optional)
         order = np.argsort(rows.unit, kind="stable")
         rank = np.empty_like(order)
         rank[order] = np.arange(len(order))
@@ -120,15 +157,9 @@ class Effects:
         slots = np.array([int(m[:, SLOT].max(initial=-1)) + 1 for m in self._members], np.int64)
         flat = table.ravel()
         at_row = expand((np.cumsum(row_count) - row_count)[flat], row_count[flat])
-        at = expand((np.cumsum(count) - count)[flat], count[flat])
-        row, slot = (
-            members[at, column] + np.repeat(_before(size[table]).ravel(), count[flat])
-            for column, size in ((ROW, row_count), (SLOT, slots))
-        )
         key_start = np.concatenate([[0], np.cumsum(keys)])
-        place = np.repeat(np.repeat(key_start[:-1], table.shape[1]), count[flat]) + members[at, KEY]
-        order = np.argsort(place, kind="stable")
-        entries = np.bincount(place, minlength=int(key_start[-1]))
+        start = np.concatenate([[0], np.cumsum(count)])
+        entry_start, entry_row, entry_slot = _laid_out(table, start, members, row_count, slots, key_start)
         row_start = np.concatenate([[0], np.cumsum(row_count[table].sum(axis=1))])
         lo, cap, trigger, optional, rule = np.ascontiguousarray(rows[at_row].T)
         hard = np.array([((r[:, LO] > 0) | (r[:, CAP] < 1)).any() for r in self._rows], bool)
@@ -136,9 +167,9 @@ class Effects:
         shape[np.diff(row_start) == 0] = FREE
         return Templates(
             key_start=key_start,
-            entry_start=np.concatenate([[0], np.cumsum(entries)]),
-            entry_row=row[order].astype(np.int32),
-            entry_slot=slot[order].astype(np.int32),
+            entry_start=entry_start,
+            entry_row=entry_row,
+            entry_slot=entry_slot,
             row_start=row_start,
             lo=lo, cap=cap, trigger=trigger, optional=optional.astype(bool), rule=rule,
             slots=slots[table].sum(axis=1).astype(np.int32),
@@ -154,6 +185,40 @@ def _widest(rows: np.ndarray, members: np.ndarray) -> int:
     return int(size[(rows[:, CAP] == 1) & (size == single)].max(initial=0))
 
 
-def _before(sizes: np.ndarray) -> np.ndarray:
-    """Sum what stands to the left in each line."""
-    return np.cumsum(sizes, axis=1) - sizes
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def _laid_out(
+    table: np.ndarray, start: np.ndarray, members: np.ndarray, rows: np.ndarray, slots: np.ndarray,
+    key_start: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
+    """List the memberships of every key of every template; see `Templates`.
+
+    Parameters
+    ----------
+    table : ndarray of int64, shape (s, e)
+        Effects of every template.
+    start : ndarray of int64
+        Members of effect i are ``members[start[i]:start[i + 1]]``.
+    rows, slots : ndarray of int64
+        How many each effect has.
+    key_start : ndarray of int64, shape (s + 1,)
+    """
+    first = np.zeros(key_start[-1] + 1, np.int64)
+    for t in range(len(table)):
+        for effect in table[t]:
+            for m in range(start[effect], start[effect + 1]):
+                first[key_start[t] + members[m, KEY] + 1] += 1
+    first = np.cumsum(first)
+    place = first.copy()
+    row = np.empty(first[-1], np.int32)
+    slot = np.empty(first[-1], np.int32)
+    for t in range(len(table)):
+        row_before = slot_before = 0
+        for effect in table[t]:
+            for m in range(start[effect], start[effect + 1]):
+                key = key_start[t] + members[m, KEY]
+                row[place[key]] = row_before + members[m, ROW]
+                slot[place[key]] = slot_before + members[m, SLOT]
+                place[key] += 1
+            row_before += rows[effect]
+            slot_before += slots[effect]
+    return first, row, slot

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from omniopt.decisions.large.bins import bin_candidates
 from omniopt.decisions.large.pasts import Present, sequences
 from omniopt.decisions.large.seen import Rule
 from omniopt.decisions.large.shape import Bins
+from omniopt.decisions.large.values import values_of
 from omniopt.rules.policy import Contact, Policy
 from omniopt.rules.where import Scopes
 
@@ -45,19 +45,11 @@ def present_of(rule: Contact, bins: Bins, scopes: Scopes, customer: np.ndarray, 
     Present
         Bins of the same class have the same values.
     """
-    at = np.flatnonzero(bins.occurs)
-    candidates = bin_candidates(bins, at, scopes.catalogue)
-    rows = candidates.rows(1).followed_by(candidates.rows(2))
-    inside = np.flatnonzero(scopes.match(rule.where, rows, rule.name) & (rows.codes["channel"] >= 0))
-    index, levels, codes = scopes.groups(rule.per, rows.take(inside), rule.name, empty_is_none=True)
-    value = np.zeros(len(index), np.int64)
-    for values, code in zip(levels, codes, strict=True):
-        value = value * max(len(values), 1) + code
-    pairs = np.unique(np.stack([inside[index] % max(len(at), 1), value]), axis=1)
-    start = np.searchsorted(pairs[0], np.arange(len(at) + 1))
-    kind = np.full(len(bins), -1, np.int64)
-    state, count = sequences(np.zeros(len(at), np.int64), 1, start, pairs[1])
-    kind[at] = np.where(np.diff(start) > 0, state, -1)
+    none = scopes.catalogue.history.take(np.zeros(0, np.int64))
+    thing, value = values_of(rule, bins, scopes, none)
+    start = np.searchsorted(thing, np.arange(len(bins) + 1))
+    state, count = sequences(np.zeros(len(bins), np.int64), 1, start, value + 1)
+    kind = np.where(np.diff(start) > 0, state, -1)
     held = kind[bin]
     pair = np.unique((customer.astype(np.int64) * count + held)[held >= 0])
     return Present(kind, *np.divmod(pair, count))

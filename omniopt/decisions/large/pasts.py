@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from omniopt.actions.catalogue import Rows
 from omniopt.decisions.large.bins import first_of, group_scopes, renumbered, stand_in_scopes, tell_apart
 from omniopt.decisions.large.seen import Rule, seen_by
 from omniopt.decisions.large.shape import Bins
+from omniopt.decisions.large.values import split
 from omniopt.rules.units import Units
 from omniopt.rules.where import Scopes, expand
 
@@ -43,7 +45,7 @@ class Members:
 
 @dataclass(frozen=True)
 class Alike:
-    """Units that a rule treats alike.
+    """Units that a rule, or a part of it, treats alike.
 
     Attributes
     ----------
@@ -55,12 +57,15 @@ class Alike:
         One unit of each state, which stands for it.
     past : Rows
         The past contacts that the rule can see, by customer.
+    only : ndarray of bool, shape (b,)
+        Bins that the part speaks of.
     """
 
     plain: bool
     state: np.ndarray
     unit: np.ndarray
     past: Rows
+    only: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -131,25 +136,33 @@ class Pasts:
         state, count = self._of_members(self.units, bins.group_of, len(bins.customer))
         self.plain = state
         self.first = first_of(state, count)
-        there = np.packbits(bins.occurs.reshape(-1, bins.kinds), axis=1)
-        self._open = np.unique(there, axis=0, return_inverse=True)[1].ravel()
 
-    def alike(self, rule: Rule, present: Present | None = None) -> Alike:
-        """Return the units that a rule treats alike."""
-        group, _ = tell_apart([rule], self.scopes)
-        group, count = renumbered(self._open * len(group) + group, len(group) ** 2)
+    def alike(self, rule: Rule, present: Present | None = None) -> Iterator[Alike]:
+        """Yield the units that a rule treats alike, for each part of the rule."""
+        own, _ = tell_apart([rule], self.scopes)
         at, label = seen_by(rule, self.scopes, self.history.codes["customer"])
-        past = self.history.take(at)
-        if not len(at) and present is None:
+        every = [(np.ones(len(self.bins), bool), np.arange(len(at)))]
+        parts = split(rule, self.bins, self.scopes, self.scopes.catalogue.history.take(at))
+        for only, mine in parts if present is None else every:
+            open_to = np.packbits((self.bins.occurs & only).reshape(-1, self.bins.kinds), axis=1)
+            kinds = np.unique(open_to, axis=0, return_inverse=True)[1].ravel()
+            group, count = renumbered(kinds * len(own) + own, len(own) ** 2)
+            yield self._part(only, group, count, self.history.take(at[mine]), label[mine], present)
+
+    def _part(
+        self, only: np.ndarray, group: np.ndarray, count: int, past: Rows, label: np.ndarray,
+        present: Present | None,
+    ) -> Alike:  # fmt: skip
+        if not len(past) and present is None:
             state, states = self._of_members(self.first, group[self.bins.group_of], count)
-            return Alike(True, state, self.first[first_of(state, states)], past)
+            return Alike(True, state, self.first[first_of(state, states)], past, only)
         state = group[self.bins.group_of]
         for customer, mark in [(past.codes["customer"], label)] + (
             [] if present is None else [(present.customer, present.held)]
         ):
             state, count = _told_apart(state, count, customer, mark)
         state, states = self._of_members(self.units, state, count)
-        return Alike(False, state, first_of(state, states), past)
+        return Alike(False, state, first_of(state, states), past, only)
 
     def at_once(self, candidates: int) -> int:
         """How many units have about so many candidates, at least one."""
@@ -171,8 +184,9 @@ class Pasts:
         there = bins.occurs.reshape(-1, bins.kinds)[group]
         of = np.repeat(np.arange(len(unit)), size)
         could = np.bincount(of, there.sum(axis=1), minlength=len(unit)).astype(np.int64)
+        there = there & alike.only.reshape(-1, bins.kinds)[group]
         if present is not None:
-            there = there & present.of(customers, group, bins.kinds)
+            there &= present.of(customers, group, bins.kinds)
         customer, kind = np.nonzero(there)
         none = np.zeros(len(kind), np.int16)
         candidates = Candidates(

@@ -7,6 +7,7 @@ the same effects share a template.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,9 +77,10 @@ def state_templates(
     members = Members.of(grouping, bins.group_of)
     pasts, effects = Pasts(bins, scopes, members), Effects()
     found = [
-        _effect(rule, names.index(rule.name), pasts, grouping, effects, living)
+        part
         for rule in rules
         if not _faulty_bounds(rule, scopes, grouping)
+        for part in _effects_of(rule, names.index(rule.name), pasts, grouping, effects, living)
     ]
     together = _Together(np.diff(members.start)[pasts.first])
     for plain, effect in found:
@@ -96,13 +98,13 @@ def state_templates(
     return StatedTemplates(templates, together.number.astype(np.int32), members.number)
 
 
-def _effect(
+def _effects_of(
     rule: Rule, number: int, pasts: Pasts, grouping: Units, effects: Effects, living: Pairs | None
-) -> tuple[bool, np.ndarray]:
-    """Find out what a rule does to every unit.
+) -> Iterator[tuple[bool, np.ndarray]]:
+    """Find out what each part of a rule does to every unit.
 
-    Returns
-    -------
+    Yields
+    ------
     bool
         Whether it is enough to know the groups of a unit's members.
     effect : ndarray of int64, shape (units,)
@@ -113,19 +115,19 @@ def _effect(
     if isinstance(rule, Contact) and sees_living(rule) and living is not None:
         present = present_of(rule, pasts.bins, pasts.scopes, *living)
     optional = isinstance(rule, Contact) and bool(rule.per) and present is None
-    alike = pasts.alike(rule, present)
-    found = np.zeros(len(alike.unit), np.int64)
     faults = pasts.whole.faults
     before = len(faults)
-    for begin in range(0, max(len(found), 1), pasts.at_once(AT_ONCE)):
-        some = slice(begin, begin + pasts.at_once(AT_ONCE))
-        stand_ins = pasts.stand_ins(alike, some, grouping, present)
-        rows = rows_of(rule, stand_ins)
-        cut = effects.cut(rows, stand_ins.key, len(stand_ins.could), number, optional)
-        found[some] = 2 * cut + (np.array(effects.widest)[cut] == stand_ins.could)
-        if len(faults) > before:  # all others would only bring the same faults
-            break
-    return alike.plain, found[alike.state]
+    for alike in pasts.alike(rule, present):
+        found = np.zeros(len(alike.unit), np.int64)
+        for begin in range(0, max(len(found), 1), pasts.at_once(AT_ONCE)):
+            some = slice(begin, begin + pasts.at_once(AT_ONCE))
+            stand_ins = pasts.stand_ins(alike, some, grouping, present)
+            rows = rows_of(rule, stand_ins)
+            cut = effects.cut(rows, stand_ins.key, len(stand_ins.could), number, optional)
+            found[some] = 2 * cut + (np.array(effects.widest)[cut] == stand_ins.could)
+            if len(faults) > before:  # all others would only bring the same faults
+                return
+        yield alike.plain, found[alike.state]
 
 
 def _faulty_bounds(rule: Rule, scopes: Scopes, grouping: Units) -> bool:
@@ -169,7 +171,7 @@ class _Together:
 
 
 def _locked(unit: np.ndarray, key: np.ndarray, units: int, effects: Effects, rule: int) -> np.ndarray:
-    """Say what locks do to every unit, as `_effect` does: a row of one key that is asked for."""
+    """Say what locks do to every unit, as `_effects_of` does: a row of one key that is asked for."""
     found = np.zeros(units, np.int64)
     for one in np.unique(unit):
         keys = np.unique(key[unit == one])

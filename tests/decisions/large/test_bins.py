@@ -19,7 +19,7 @@ from omniopt.errors import BadInput, Faults
 from omniopt.rules.eligibility import drop_ineligible
 from omniopt.rules.limits import Coupling
 
-SEEDS = range(150)
+SEEDS = [*range(60), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(60, 400))]
 
 
 def problem_of(seed: int) -> Problem | None:

@@ -6,6 +6,7 @@ import itertools
 from random import Random
 
 import numpy as np
+import pandas as pd
 import pytest
 import tiny
 from binned import binned
@@ -57,10 +58,69 @@ def agree(problem: Problem) -> None:
     assert unmet(stated.templates, stated.template_of, empty)[0].tolist() == lacking
 
 
-@pytest.mark.parametrize("seed", range(300))
+def kept_units(rows: UnitRows, chosen: np.ndarray, units: int) -> np.ndarray:
+    """Which units' rows a choice keeps."""
+    return np.bincount(rows.unit, ~rows.kept(chosen), minlength=units) == 0
+
+
+def agree_on_draws(problem: Problem, r: Random) -> None:
+    """As `agree`, by random choices instead of all."""
+    small = binned(problem)
+    stated = small.templates()
+    columns = small.columns(stated)
+    units = np.unique(problem.unit)
+    rows = unit_rows_of(stated.templates, columns, np.arange(columns.units))
+    for share in [0.0, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7] * 12:
+        chosen = np.array([r.random() < share for _ in range(len(problem))], bool)
+        true = kept_units(problem.units, chosen, len(problem.grouping.names))[units]
+        assert np.array_equal(kept_units(rows, chosen, columns.units), true)
+
+
+def crowd(r: Random, case: tiny.Case, size: int) -> tiny.Case:
+    """The same project with many customers like those of the case, each with a past of its own."""
+    tables = dict(case.tables)
+    base = tables["customers"]
+    like = [r.randrange(len(base)) for _ in range(size)]
+    people = base.iloc[like].reset_index(drop=True)
+    old = people["customer_id"]
+    people["customer_id"] = [f"p{i:02}" for i in range(size)]
+    people["household_id"] = [f"{home}{i // 4}" for i, home in enumerate(people["household_id"])]
+    tables["customers"] = people
+    new = pd.DataFrame({"customer_id": old, "new": people["customer_id"]})
+    for name in {"candidates", "scores", "consents"} & set(tables):
+        frame = new.merge(tables[name], on="customer_id").drop(columns="customer_id")
+        tables[name] = frame.rename(columns={"new": "customer_id"})
+    if "history" in tables:
+        past = tables["history"]
+        rows = past.iloc[[r.randrange(len(past)) for _ in range(3 * size)]].reset_index(drop=True)
+        rows["customer_id"] = [r.choice(list(people["customer_id"])) for _ in range(len(rows))]
+        offers, channels = tables["offers"]["offer_id"], tables["channels"]["channel"]
+        rows["offer_id"] = [r.choice(list(offers)) for _ in range(len(rows))]
+        rows["channel"] = [r.choice(list(channels)) for _ in range(len(rows))]
+        rows["date"] = [d if d > 0 else -r.randrange(12) for d in rows["date"]]
+        tables["history"] = rows.drop_duplicates(["customer_id", "offer_id", "channel", "date"])
+    return tiny.Case(tables, case.policy, case.horizon, case.multi_valued)
+
+
+SEEDS = [*range(60), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(60, 600))]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_templates_keep_the_same_choices(seed: int) -> None:
+    case = tiny.make(Random(seed))
     try:
-        problem = build_problem(tiny.make(Random(seed)).project())
+        problem = build_problem(case.project())
     except BadInput:
         return
     agree(problem)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_customers_that_share_a_template_are_alike(seed: int) -> None:
+    r = Random(seed)
+    case = tiny.make(r)
+    try:
+        problem = build_problem(crowd(r, case, 24).project())
+    except BadInput:
+        return
+    agree_on_draws(problem, r)
