@@ -207,3 +207,11 @@ def test_tables_that_were_read_are_coded_without_reading_again(
     found = p.read(coded=True).coded
     assert found is not None
     same(found, code_frame(frame()))
+
+
+def test_more_actions_than_two_bytes_can_number(tmp_path: Path) -> None:
+    rows = pd.DataFrame({"customer_id": "c", "action_id": [f"a{i}" for i in range(70_000)], "value": 1.0})
+    found = read_coded(write(tmp_path / "c", rows, group=100_000))
+    assert found is not None
+    same(found, code_frame(rows))
+    assert found.action.tolist() == list(range(70_000))

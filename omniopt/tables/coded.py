@@ -37,7 +37,7 @@ class Coded:
         The ids that occur, as text, sorted by code points.
     start : ndarray of int64, shape (c + 1,)
         Candidates of the customer at position i of ``customer_ids`` are ``start[i]:start[i + 1]``.
-    action : ndarray of int16 or int32, shape (n,)
+    action : ndarray of uint16 or int32, shape (n,)
         Position of every candidate's action in ``action_ids``.
     measures : dict of str to ndarray of float64, shape (n,)
         Every numeric column.
@@ -69,7 +69,9 @@ def code_frame(frame: pd.DataFrame) -> Coded:
         for name, column in frame.items()
         if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
     }
-    coded = _sorted(codes[0], codes[1], measures, ranks[0][0], ranks[1][0])
+    ids = [words for words, _ in ranks]
+    action = codes[1] if len(ids[1]) > np.iinfo(np.uint16).max else codes[1].astype(np.uint16)
+    coded = _sorted(_grouped(codes[0], ids), action, measures, ids)
     assert coded is not None  # keys were checked
     return coded
 
@@ -85,26 +87,57 @@ def read_coded(path: Path) -> Coded | None:
     layout = _layout(path)
     if layout is None:
         return None
-    codes = [empty_array(layout.rows, np.int32) for _ in IDS]
     measures = {name: empty_array(layout.rows, np.float64) for name in layout.numbers}
+    customer = empty_array(layout.rows, np.int32)
+    action = empty_array(layout.rows, np.uint16)
+    try:
+        ids = _read_all(layout, [customer, action], measures)
+    except OverflowError:  # more actions than is usual
+        action = empty_array(layout.rows, np.int32)
+        ids = _read_all(layout, [customer, action], measures)
+    pa.default_memory_pool().release_unused()
+    if ids is None:
+        return None
+    groups = _grouped(customer, ids)
+    del customer
+    return _sorted(groups, action, measures, ids)
+
+
+def _read_all(
+    layout: _Layout, codes: list[np.ndarray], measures: dict[str, np.ndarray]
+) -> list[pa.Array] | None:
+    """Read all pieces into their places; return the ids that the codes stand for.
+
+    Raises
+    ------
+    OverflowError
+        Where a column has more ids than fit its codes.
+    """
     read = in_threads(lambda piece: _read(piece, layout, codes, measures), layout.pieces)
-    if any(one is None for one in read) or not _mere_text(layout, [one for one in read if one]):
+    whole = [one for one in read if one is not None]
+    if len(whole) < len(read) or not _mere_text(layout, whole):
         return None
     found = []
     for code, name in zip(codes, IDS, strict=True):
-        words = [one[name] for one in read if one]
+        words = [one[name] for one in whole]
         ids, rank = _ranked([piece for own in words for piece in own.pieces])
         if not _legal(ids):
             return None
+        _check_width(code, len(ids))
         first = np.cumsum([0, *(own.size for own in words)])
-        slices = [slice(piece.first, piece.first + piece.rows) for piece in layout.pieces]
 
-        def translate(number: int, code=code, rank=rank, first=first, slices=slices) -> None:  # type: ignore[no-untyped-def]
-            code[slices[number]] = rank[first[number] :][code[slices[number]]]
+        def translate(number: int, code=code, rank=rank, first=first) -> None:  # type: ignore[no-untyped-def]
+            rows = layout.pieces[number].places
+            code[rows] = rank[first[number] :][code[rows]]
 
-        in_threads(translate, range(len(slices)))
+        in_threads(translate, range(len(layout.pieces)))
         found.append(ids)
-    return _sorted(codes[0], codes[1], measures, found[0], found[1])
+    return found
+
+
+def _check_width(code: np.ndarray, ids: int) -> None:
+    if ids > np.iinfo(code.dtype).max:
+        raise OverflowError
 
 
 # ---- layout
@@ -112,13 +145,12 @@ def read_coded(path: Path) -> Coded | None:
 
 @dataclass(frozen=True)
 class _Piece:
-    """A row group of a file, and where its rows go."""
+    """A row group of a file, and the places of its rows."""
 
     path: Path
     metadata: pq.FileMetaData
     group: int
-    first: int
-    rows: int
+    places: slice
 
 
 @dataclass(frozen=True)
@@ -143,7 +175,7 @@ def _layout(path: Path) -> _Layout | None:
             types = own
             for group in range(file.num_row_groups):
                 size = file.metadata.row_group(group).num_rows
-                pieces.append(_Piece(part, file.metadata, group, rows, size))
+                pieces.append(_Piece(part, file.metadata, group, slice(rows, rows + size)))
                 rows += size
     except (pa.ArrowException, OSError, ValueError):
         return None
@@ -201,7 +233,7 @@ def _read(
     texts = [*IDS, *layout.texts]
     file = pq.ParquetFile(piece.path, metadata=piece.metadata, read_dictionary=texts, memory_map=True)
     words = {name: _Words() for name in texts}
-    begin = piece.first
+    begin = piece.places.start
     for batch in file.iter_batches(BATCH, [piece.group], [*texts, *measures], use_threads=False):
         rows = slice(begin, begin + len(batch))
         begin += len(batch)
@@ -209,6 +241,7 @@ def _read(
             if batch[name].null_count:
                 return None
             code[rows] = words[name].add(batch[name])
+            _check_width(code, words[name].size)
         for name in layout.texts:
             words[name].add(batch[name].fill_null("") if batch[name].null_count else batch[name])
         for name, values in measures.items():
@@ -260,20 +293,25 @@ def _legal(ids: pa.Array) -> bool:
     return not faults
 
 
+def _grouped(customer: np.ndarray, ids: list[pa.Array]) -> tuple[np.ndarray, np.ndarray | None]:
+    from omniopt.tables.order import grouped  # compiled code is slow to import
+
+    return grouped(customer, len(ids[0]))
+
+
 def _sorted(
-    customer: np.ndarray, action: np.ndarray, measures: dict[str, np.ndarray], customers: pa.Array,
-    actions: pa.Array,
+    groups: tuple[np.ndarray, np.ndarray | None], action: np.ndarray, measures: dict[str, np.ndarray],
+    ids: list[pa.Array],
 ) -> Coded | None:  # fmt: skip
     """Sort candidates by customer and action, in place; None where two have the same key."""
-    from omniopt.tables.order import grouped, ordered  # compiled code is slow to import
+    from omniopt.tables.order import ordered
 
-    action = action.astype(np.int16) if len(actions) < 1 << 15 else action
-    start, place = grouped(customer, len(customers))
+    start, place = groups
     if place is not None:
         action, measures = _moved(action, place), {k: _moved(v, place) for k, v in measures.items()}
     if not ordered(start, action, list(measures.values())):
         return None
-    return Coded(customers, actions, start, action, measures)
+    return Coded(ids[0], ids[1], start, action, measures)
 
 
 def _moved(column: np.ndarray, place: np.ndarray) -> np.ndarray:
