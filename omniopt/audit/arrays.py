@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from typing import Any
 
 import numpy as np
@@ -47,3 +49,13 @@ def position(keys: np.ndarray, wanted: np.ndarray) -> np.ndarray:
         return np.full(len(wanted), -1, dtype=np.int64)
     at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
     return np.where(keys[at] == wanted, at, -1)
+
+
+def exact_sums(code: np.ndarray, amount: np.ndarray, size: int) -> np.ndarray:
+    """Sums by code, each rounded only once: a million equal terms all err to the same side."""
+    order = np.argsort(code, kind="stable")
+    there, start = np.unique(code[order], return_index=True)
+    terms, edges = amount[order].tolist(), np.append(start, len(code)).tolist()
+    sums = np.zeros(size)
+    sums[there] = [math.fsum(terms[a:b]) for a, b in itertools.pairwise(edges)]
+    return sums

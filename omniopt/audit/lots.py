@@ -86,8 +86,9 @@ def _lot(inputs: Inputs) -> Lot:
     everything = build(inputs, inputs.scores)
     unread = eliminate(inputs, everything)
     kept = np.flatnonzero(everything.reason == 0)
+    living = everything if len(kept) == len(everything) else everything.take(kept)
     rows, counts = history_rows(inputs)
-    return Lot(inputs, everything, kept, everything.take(kept), rows.take(counts), unread)
+    return Lot(inputs, everything, kept, living, rows.take(counts), unread)
 
 
 def _units(inputs: Inputs) -> np.ndarray:

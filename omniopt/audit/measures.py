@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from omniopt.audit.arrays import exact_sums
 from omniopt.audit.bounds import Label
 from omniopt.audit.candidates import Candidates
 from omniopt.audit.inputs import Inputs
@@ -30,7 +31,7 @@ class Usage:
         """Sum and sum of absolute values per bin, over the chosen candidates (a mask)."""
         held = chosen[self.index]
         code, amount = self.code[held], self.amount[held]
-        return np.bincount(code, amount, size), np.bincount(code, np.abs(amount), size)
+        return exact_sums(code, amount, size), np.bincount(code, np.abs(amount), size)
 
 
 def fixed_share(expression: Any) -> float:
@@ -116,7 +117,8 @@ def usage(
     uses, labels = [], []
     for index, amount, rows in legs:
         scope = np.flatnonzero(matches(world, rows, where))
-        place, code, names = groups(world, rows.take(scope), per)
+        inside = rows if len(scope) == len(rows) else rows.take(scope)
+        place, code, names = groups(world, inside, per)
         uses.append(Usage(index[scope[place]], code, amount[scope[place]]))
         labels.append(names)
     return uses, labels

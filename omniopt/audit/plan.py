@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -135,14 +134,13 @@ def columns(inputs: Inputs, whole: pd.DataFrame, located: Located, faults: Fault
         # What no table knows, or is no text, is wrong also where nothing should stand.
         strange = (given < 0) & frame[name].notna().to_numpy(dtype=bool)
         wrong = np.flatnonzero((given != at) | strange)
-        said = frame[name].astype(object).where(frame[name].notna(), None).to_numpy()
-        true = np.array([*world.ids[root], None], dtype=object)[at]
-        _differ(faults, found, wrong, said, true, name)
+        words = frame[name].iloc[wrong[:NAMED]]
+        names = [None, *world.ids[root]]
+        _differ(faults, found[wrong], words, [names[k + 1] for k in at[wrong[:NAMED]]], name)
     day = days(inputs, frame["date"])
     wrong = np.flatnonzero(~(day == rows.day))
-    dates = frame["date"].iloc[wrong].astype("str").str[:10].tolist()
-    true_dates = [world.date(int(d)) for d in rows.day[wrong]]
-    _differ(faults, found[wrong], np.arange(len(wrong)), dates, true_dates, "date")
+    dates = frame["date"].iloc[wrong[:NAMED]].astype("str").str[:10]
+    _differ(faults, found[wrong], dates, [world.date(int(d)) for d in rows.day[wrong[:NAMED]]], "date")
     for name in ("value", "cost", "response", "objective"):
         numbers = pd.to_numeric(frame[name], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
         if name == "objective":
@@ -151,7 +149,8 @@ def columns(inputs: Inputs, whole: pd.DataFrame, located: Located, faults: Fault
             # What an offer calls its value is money per response, and not what a contact is worth.
             own = name in small.own or name in world.frames["action"]
             true = values_of(world, small, name) if own else np.full(len(small), np.nan)
-        _differ(faults, found, np.flatnonzero(~same_row(numbers, true)), numbers, true, name)
+        wrong = np.flatnonzero(~same_row(numbers, true))
+        _differ(faults, found[wrong], numbers[wrong[:NAMED]], true[wrong[:NAMED]], name)
     ordered = whole[["customer_id", "date", "action_id"]]
     key = [code(world.ids["customer"], ordered["customer_id"]), days(inputs, ordered["date"])]
     key.append(code(world.ids["action"], ordered["action_id"]))
@@ -162,20 +161,16 @@ def columns(inputs: Inputs, whole: pd.DataFrame, located: Located, faults: Fault
 
 
 def _differ(
-    faults: Faults,
-    found: np.ndarray,
-    wrong: np.ndarray,
-    said: Any,
-    true: Any,
-    column: str,
+    faults: Faults, wrong: np.ndarray, said: Iterable[object], true: Iterable[object], column: str
 ) -> None:
-    """A fault for the rows whose cell is not what the inputs give."""
-    say = [f"it says {_show(said[w])}, the inputs give {_show(true[w])}" for w in wrong[:NAMED]]
-    name_rows(faults, found[wrong], say, column)
+    """A fault for the rows whose cell is not what the inputs give; of the first few it is told."""
+    pairs = zip(said, true, strict=True)
+    say = [f"it says {_show(mine)}, the inputs give {_show(other)}" for mine, other in pairs]
+    name_rows(faults, wrong, say, column)
 
 
 def _show(value: object) -> str:
-    if value is None or (isinstance(value, float) and np.isnan(value)):
+    if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
         return "nothing"
     return f"{value:.10g}" if isinstance(value, float) else str(value)
 

@@ -204,6 +204,8 @@ class _Audit:
             raise _Stop
         plan.rows(self.inputs, frame, located, faults)
         plan.columns(self.inputs, frame, located, faults)
+        # Of all columns only the advantage is still to come.
+        self.frame = frame[["advantage"]]
         self.locked = plan.locks(self.inputs, located, faults)
         self.contacts = located.chosen(self.inputs)
         self.chosen = np.ones(len(self.contacts), dtype=bool)

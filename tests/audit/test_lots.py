@@ -20,6 +20,7 @@ from mini import TABLES, edit, edit_plan, make, sign
 import omniopt as oo
 from omniopt.audit import inputs, lots, verify
 from omniopt.audit.allowed import Permission
+from omniopt.audit.arrays import exact_sums
 from omniopt.audit.given import Given
 from omniopt.errors import Faults
 from omniopt.project import Project
@@ -216,3 +217,10 @@ def test_what_a_decomposed_plan_owes_to_the_exact_solver_must_be_said(tmp_path: 
     assert world.verify().ok, str(world.verify())
     world.edit(lambda c: c.update(bound_by="hope"))
     assert "'hope' proves no bound" in str(world.verify())
+
+
+def test_a_million_equal_terms_are_added_up_to_the_last_bit() -> None:
+    code = np.arange(3_000_000) % 3
+    sums = exact_sums(code, np.where(code == 2, 0.1, 1e9), 4)
+    assert sums.tolist() == [1e15, 1e15, 100_000.0, 0.0]
+    assert exact_sums(code[:0], np.zeros(0), 2).tolist() == [0.0, 0.0]
