@@ -56,7 +56,7 @@ def engines(address: str) -> Iterator[Callable[[Columns, Templates, System, int]
             if address == LOCAL:
                 cluster = LocalCluster(
                     n_workers=len(os.sched_getaffinity(0)), threads_per_worker=1, memory_limit=0,
-                    dashboard_address=None, silence_logs=logging.ERROR,
+                    dashboard_address=":0", silence_logs=logging.ERROR,
                 )  # fmt: skip
                 client = stack.enter_context(Client(stack.enter_context(cluster)))
             else:

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+from click.testing import CliRunner
 from scipy import sparse
 
+import omniopt as oo
+from omniopt.cli import cli
+from omniopt.decisions.large import prices as prices_module
 from omniopt.decisions.large import sweep as sweep_module
 from omniopt.decisions.large.shape import FREE, GENERAL, ONE, Columns, Templates
 from omniopt.decisions.large.sweep import Engine
@@ -30,7 +37,7 @@ UNITS, EACH, GROUPS, ROWS = 4_000, 6, 5, 7
 def workers() -> Iterator[Any]:
     """A cluster of three processes, each with a nanny that starts it anew."""
     with distributed.LocalCluster(
-        n_workers=3, threads_per_worker=1, memory_limit=0, dashboard_address=None, silence_logs=50
+        n_workers=3, threads_per_worker=1, memory_limit=0, dashboard_address=":0", silence_logs=50
     ) as cluster:
         yield cluster
 
@@ -112,7 +119,7 @@ def test_passes_are_the_same_to_the_last_bit(workers: Any, problem: Any) -> None
 def test_one_worker_brings_the_same(problem: Any) -> None:
     with (
         distributed.LocalCluster(
-            n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None, silence_logs=50
+            n_workers=1, threads_per_worker=2, processes=False, dashboard_address=":0", silence_logs=50
         ) as one,
         engines(one.scheduler_address) as engine_of,
     ):
@@ -146,7 +153,7 @@ def test_this_machine_goes_on_alone(problem: Any, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(cluster_module, "ATTEMPTS", 2)
     here, worth = Engine(*problem), table(problem[2])
     cluster = distributed.LocalCluster(
-        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None, silence_logs=50
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0", silence_logs=50
     )
     with cluster, engines(cluster.scheduler_address) as engine_of:
         there = engine_of(*problem)
@@ -159,3 +166,126 @@ def test_this_machine_goes_on_alone(problem: Any, monkeypatch: pytest.MonkeyPatc
         cluster.close()
         with pytest.warns(RuntimeWarning, match="goes on alone"):
             same(here.best(worth), there.best(worth))
+
+
+@pytest.fixture(scope="module")
+def project() -> oo.Project:
+    """Tight budgets and capacities over many customers."""
+    rng, n, k = np.random.default_rng(1), 3_000, 8
+    actions = [f"a{i}" for i in range(k)]
+    customers = [f"c{i:05d}" for i in range(n)]
+    tables = {
+        "actions": pd.DataFrame(
+            {
+                "action_id": actions,
+                "offer_id": [f"o{i % 4}" for i in range(k)],
+                "channel": [("call", "mail", "sms")[i % 3] for i in range(k)],
+            }
+        ),
+        "customers": pd.DataFrame({"customer_id": customers, "region": rng.choice(["n", "s", "e"], n)}),
+        "candidates": pd.DataFrame(
+            {
+                "customer_id": np.repeat(customers, k),
+                "action_id": np.tile(actions, n),
+                "value": rng.beta(1, 12, n * k) * rng.uniform(20, 100, n * k),
+                "cost": np.tile(rng.uniform(0.5, 3, k), n),
+            }
+        ),
+    }
+    policy = {
+        "objective": "value - cost",
+        "limits": [
+            {"name": "budget", "measure": "cost", "max": 0.6 * n},
+            {"name": "calls", "where": {"channel": "call"}, "per": "customer.region", "max": 0.05 * n},
+            {"name": "first offer", "where": {"offer": "o1"}, "min": 0.2 * n},
+        ],
+        "contact": [{"name": "one each", "max": 1}],
+    }
+    return oo.Project.from_frames(policy, **tables)
+
+
+@pytest.fixture
+def by_the_close_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a small project go the way of large ones: samples, then the units close to a change."""
+    monkeypatch.setattr(prices_module, "SMALL", 500)
+    monkeypatch.setattr(prices_module, "FIRST", 200)
+
+
+def plan_bytes(plan: oo.Plan, folder: Path) -> bytes:
+    plan.save(folder)
+    return (folder / "plan.parquet").read_bytes()
+
+
+@pytest.mark.usefixtures("by_the_close_ones")
+def test_plans_are_the_same_bytes_on_any_number_of_workers(
+    project: oo.Project, workers: Any, tmp_path: Path
+) -> None:
+    here = oo.optimize(project, gap=1e-4, solver="decomposed")
+    there = oo.optimize(project, gap=1e-4, cluster=workers.scheduler_address)
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0", silence_logs=50
+    ) as one:
+        alone = oo.optimize(project, gap=1e-4, cluster=one.scheduler_address)
+    assert here.gap <= 1e-4
+    assert len(here.contacts) > 500
+    wanted = plan_bytes(here, tmp_path / "here")
+    assert plan_bytes(there, tmp_path / "there") == wanted
+    assert plan_bytes(alone, tmp_path / "alone") == wanted
+    assert there.certificate["bound"] == here.certificate["bound"]
+    assert there.certificate["rules"] == here.certificate["rules"]
+
+
+@pytest.mark.usefixtures("by_the_close_ones")
+def test_a_plan_is_the_same_if_workers_die_on_the_way(
+    project: oo.Project, workers: Any, tmp_path: Path
+) -> None:
+    here = oo.optimize(project, gap=1e-4, solver="decomposed")
+    steps = []
+    with distributed.Client(workers) as client:
+
+        def kill_at_times(step: str, best: float, bound: float) -> None:
+            steps.append(step)
+            if len(steps) in (1, 3):
+                kill_one(client)
+
+        there = oo.optimize(project, gap=1e-4, cluster=workers.scheduler_address, progress=kill_at_times)
+    assert len(steps) >= 3
+    assert plan_bytes(there, tmp_path / "there") == plan_bytes(here, tmp_path / "here")
+
+
+def test_a_cluster_that_is_not_there(project: oo.Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster_module, "PATIENCE", 1)
+    with pytest.raises(oo.BadInput, match=r"no cluster answers at 'tcp://127\.0\.0\.1:1'.*dask scheduler"):
+        oo.optimize(project, cluster="tcp://127.0.0.1:1")
+    with pytest.raises(oo.BadInput, match="no cluster answers at 'what://is this'"):
+        oo.optimize(project, cluster="what://is this")
+    with distributed.LocalCluster(
+        n_workers=0, processes=False, dashboard_address=":0", silence_logs=50
+    ) as empty:
+        with pytest.raises(oo.BadInput, match="no cluster answers"):
+            oo.optimize(project, cluster=empty.scheduler_address)
+
+
+def test_what_a_cluster_needs(project: oo.Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(oo.BadInput, match="the exact solver works on one machine"):
+        oo.optimize(project, solver="exact", cluster="local")
+    monkeypatch.setattr(sys.modules["omniopt.decisions.optimize"], "find_spec", lambda name: None)
+    with pytest.raises(oo.BadInput, match=r"not installed.*pip install 'omniopt\[cluster\]'"):
+        oo.optimize(project, cluster="local")
+
+
+def test_workers_of_another_version(
+    project: oo.Project, workers: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster_module, "__version__", "0.0.0")
+    with pytest.raises(oo.BadInput, match=r"have to run omniopt 0\.0\.0, but there is .* at tcp://"):
+        oo.optimize(project, cluster=workers.scheduler_address)
+
+
+def test_the_command_takes_a_cluster(workers: Any, tmp_path: Path) -> None:
+    runner = CliRunner()
+    assert runner.invoke(cli, ["init", str(tmp_path / "project")]).exit_code == 0
+    files = [str(tmp_path / "project"), "--out", str(tmp_path / "out")]
+    said = runner.invoke(cli, ["optimize", *files, "--cluster", workers.scheduler_address, "--json"])
+    assert said.exit_code == 0, said.output
+    assert (tmp_path / "out" / "plan.parquet").exists()
