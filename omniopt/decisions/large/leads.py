@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from omniopt.decisions.large.entries import unit_of
-from omniopt.decisions.large.kernels import fill_worths, find_sets, make_work, making_arrays
+from omniopt.decisions.large.kernels import fill_worths, make_work, making_arrays
 from omniopt.decisions.large.prices import worth_table
 from omniopt.decisions.large.shape import Large
 from omniopt.decisions.large.sweep import Engine
+from omniopt.decisions.large.unit_search import find_sets
+from omniopt.decisions.large.unit_search import find_sets
 from omniopt.tables.storage import in_threads
 
 PART = 20_000  # units looked at in one go

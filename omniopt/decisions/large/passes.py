@@ -6,16 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from omniopt.decisions.large.kernels import (
-    add_noise,
-    compiled,
-    fill_worths,
-    find_sets,
-    make_work,
-    making_arrays,
-    search,
-)
+from omniopt.decisions.large.kernels import add_noise, compiled, fill_worths, make_work, making_arrays
 from omniopt.decisions.large.shape import FREE, ONE
+from omniopt.decisions.large.unit_search import find_sets, search
 
 MANY = 16  # sets that a smoothed choice is split among at most
 
@@ -26,7 +19,7 @@ class Rows(NamedTuple):
     start: np.ndarray
     row: np.ndarray
     coefficient: np.ndarray
-    count: int
+    count: int  # type: ignore[assignment]
 
 
 class Sums(NamedTuple):

@@ -270,7 +270,8 @@ class Engine:
     ) -> Sweep:
         table = _table(table)
         rows = self.rows if curvature else self.rows._replace(count=0)
-        values, bent, use, tilt = [], 0, np.zeros(table.shape), np.zeros(table.shape)
+        use, tilt = np.zeros(table.shape), np.zeros(table.shape)
+        bent, values = np.zeros((rows.count, rows.count)), []
         contacts, cut, impossible = 0, 0, -1
         smooth, mixed = [], []
         for part in self._sums(stride, rows, table, float(width), near):
@@ -279,12 +280,11 @@ class Engine:
             mixed.append(part.mixed)
             use += part.use
             tilt -= part.tilt
-            bent = bent + part.curvature
+            bent += part.curvature
             contacts, cut = max(contacts, part.contacts), cut + part.cut
             impossible = part.impossible if impossible < 0 else impossible
         value = math.fsum(values)
-        if curvature:
-            bent = bent + np.tril(bent, -1).T
+        bent += np.tril(bent, -1).T
         count = -(-self.units // stride)
         largest = np.where(np.isfinite(table), np.abs(table), 0.0) @ np.append(1.0, self.largest)
         size = count * (contacts + 1) * float(largest.max(initial=0.0))
@@ -299,6 +299,8 @@ def bound_of(
 ) -> float:
     """Return the bound that prices prove, with the rounding error of its own computation added.
 
+    -inf if a unit cannot keep its own rows.
+
     Parameters
     ----------
     large : Large
@@ -309,6 +311,8 @@ def bound_of(
     held : ndarray of int8, shape (g,), optional
         1 for cells held open, 0 for cells held closed, -1 for the others.
     """
+    if isinstance(found, Sweep) and found.impossible >= 0:
+        return -math.inf
     system = large.system
     prices, side = system.clipped(prices.copy())
     extra = (system.extra_objective - system.extra.T @ prices)[: system.g]
@@ -322,7 +326,7 @@ def bound_of(
         int(np.diff(system.matrix.tocsc().indptr).max(initial=0)) + len(found.largest) + found.contacts + 64
     )
     values = found.value.tolist() if isinstance(found, BestSets) else [found.value]
-    return math.fsum([*(prices * side), *values, *gained]) + terms * depth * np.finfo(np.float64).eps
+    return math.fsum([*(prices * side), *values, *gained]) + terms * depth * float(np.finfo(np.float64).eps)
 
 
 def gains(extra: np.ndarray, held: np.ndarray | None) -> np.ndarray:
@@ -360,8 +364,8 @@ def _table(table: np.ndarray) -> np.ndarray:
 def _columns_of(system: System) -> passes.Rows:
     by_column = system.matrix.tocsc()
     start, row = by_column.indptr.astype(np.int64), by_column.indices.astype(np.int64)
-    return passes.Rows(*(read_only(v) for v in (start, row, by_column.data.astype(np.float64))),
-                       len(system))  # fmt: skip
+    coefficient = by_column.data.astype(np.float64)
+    return passes.Rows(read_only(start), read_only(row), read_only(coefficient), len(system))
 
 
 def _in_parts(job: Callable[..., Any], cuts: np.ndarray, *arguments: Any) -> Iterator[Any]:

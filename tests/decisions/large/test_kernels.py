@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from omniopt.decisions.large import kernels, passes, sweep
+from omniopt.decisions.large import passes, sweep, unit_search
+from omniopt.decisions.large.kernels import make_work
 from omniopt.decisions.large.shape import FREE, GENERAL, ONE, Columns, Templates
 from omniopt.decisions.large.sweep import Engine
 from omniopt.decisions.system import System
@@ -91,7 +92,9 @@ class Case:
         rng = np.random.default_rng(seed)
         self.rules = [random_template(rng) for _ in range(units // 4)]
         template = rng.integers(0, len(self.rules), units).astype(np.int32)
-        self.keys = [np.sort(rng.choice(KEYS, rng.integers(1, KEYS + 1), replace=False)) for _ in range(units)]
+        self.keys = [
+            np.sort(rng.choice(KEYS, rng.integers(1, KEYS + 1), replace=False)) for _ in range(units)
+        ]
         sizes = [len(k) for k in self.keys]
         n = sum(sizes)
         base = (rng.integers(0, 3, units) * KEYS).astype(np.int32)
@@ -109,8 +112,11 @@ class Case:
         self.columns = Columns(start, bins, measures, np.arange(units, dtype=np.int32), base, key, template)
         matrix = sparse.csr_array(sparse.random(ROWS, self.bins * width, 0.5, rng=rng))
         none = np.zeros(0)
-        self.system = System(np.zeros(self.bins * width), none, matrix, sparse.csr_array((ROWS, 0)),
-                             np.full(ROWS, -np.inf), np.ones(ROWS), 0, none.astype(int), none, ROWS)  # fmt: skip
+        lo, nobody = np.full(ROWS, -np.inf), none.astype(int)
+        self.system = System(
+            np.zeros(self.bins * width), none, matrix, sparse.csr_array((ROWS, 0)), lo, np.ones(ROWS), 0,
+            nobody, none, ROWS,
+        )  # fmt: skip
         self.engine = Engine(self.columns, as_templates(self.rules), self.system, width)
         rows = self.table[bins]
         self.worth = rows[:, 0] + (rows[:, 1:] * measures).sum(axis=1)
@@ -147,7 +153,9 @@ def test_best_and_second_best(kind):
         assert found.value[u] == pytest.approx(sets[0][0], abs=1e-12)
         second = sets[0][0] - sets[1][0] if len(sets) > 1 else np.inf
         assert found.margin[u] == pytest.approx(second, abs=1e-12)
-        chosen = tuple(np.flatnonzero(found.chosen[slice(*case.columns.start[u : u + 2])]) + case.columns.start[u])
+        chosen = tuple(
+            np.flatnonzero(found.chosen[slice(*case.columns.start[u : u + 2])]) + case.columns.start[u]
+        )
         assert dict((s, w) for w, s in sets)[chosen] == pytest.approx(sets[0][0], abs=1e-12)
     near = case.engine.best(case.table, width=0.5)
     close = found.margin < 0.5
@@ -199,7 +207,7 @@ def test_sums(kind, width):
                 use = use + case.use[list(sets[0][1])].sum(axis=0)
                 continue
             p = split(sets, width)
-            order = np.argsort(-p, kind="stable")[:passes.MANY]
+            order = np.argsort(-p, kind="stable")[: passes.MANY]
             worth = np.array([w for w, _ in sets])
             each = np.array([case.use[list(s)].sum(axis=0) for _, s in sets])
             mixed += p @ worth
@@ -257,10 +265,20 @@ def test_noise_splits_ties_and_is_small():
 
 
 def test_a_search_that_is_cut_bounds_from_above(monkeypatch):
-    case = Case(0, units=400)
+    case = Case(0, units=60)
     exact = case.engine.best(case.table)
-    monkeypatch.setattr(kernels, "NODE_LIMIT", 3)
-    # NODE_LIMIT is compiled in: the Python functions read it anew
-    work = passes.make_work.py_func(2, case.engine.sizes)
-    assert len(work.worth) == KEYS + 1
-    assert exact.searched.all()
+    monkeypatch.setattr(unit_search, "NODE_LIMIT", 1)  # compiled in, but Python reads it anew
+    search = unit_search.search.py_func
+    cuts = 0
+    for u in np.flatnonzero(np.isfinite(exact.value)):
+        if case.rules[case.columns.template[u]][0] != GENERAL:
+            continue
+        first, last = case.columns.start[u : u + 2]
+        work = make_work.py_func(2, case.engine.sizes)
+        work.worth[: last - first] = case.worth[first:last]
+        count, upper, cut = search(u, last - first, case.engine.data, case.engine.rules, 2, np.inf, -1, work)
+        cuts += cut
+        assert upper >= exact.value[u] - 1e-12
+        assert cut or upper == pytest.approx(exact.value[u], abs=1e-12)
+        assert (work.rows == 0).all() and (work.chosen == 0).all()
+    assert cuts > 5
