@@ -91,6 +91,33 @@ def test_whole_numbers_are_ids_as_text(tmp_path: Path) -> None:
     assert found.measures["value"].tolist() == [1.0, 2.0, 3.0]
 
 
+@pytest.mark.parametrize("kind", [pa.float64(), pa.int8(), pa.decimal128(9, 2), None], ids=str)
+def test_ids_of_any_type(tmp_path: Path, kind: pa.DataType | None) -> None:
+    table = pa.table(
+        {"customer_id": pa.array([10, 9, 9]), "action_id": ["b", "a", "b"], "value": [1.0, 2.0, 3.0]}
+    )
+    ids = pa.array([10, 9, 9], pa.int8())
+    table = table.set_column(0, "customer_id", ids.dictionary_encode() if kind is None else ids.cast(kind))
+    pq.write_table(table, tmp_path / "c.parquet")
+    found = read_coded(tmp_path / "c.parquet")
+    assert found is not None
+    assert found.customer_ids.to_pylist() == ["10", "9"]
+    assert found.measures["value"].tolist() == [1.0, 2.0, 3.0]
+
+
+@pytest.mark.parametrize("kind", [pa.float32(), pa.int16(), pa.decimal128(9, 3), None], ids=str)
+def test_numbers_of_any_type(tmp_path: Path, kind: pa.DataType | None) -> None:
+    table = pa.table({"customer_id": ["b", "a"], "action_id": ["b", "a"]})
+    values = pa.array([1, 3], pa.int8())
+    table = table.append_column("value", values.dictionary_encode() if kind is None else values.cast(kind))
+    table = table.append_column("seen", pa.array([1, 3], pa.timestamp("s")))
+    pq.write_table(table, tmp_path / "c.parquet")
+    found = read_coded(tmp_path / "c.parquet")
+    assert found is not None
+    assert list(found.measures) == ["value"]
+    assert found.measures["value"].tolist() == [3.0, 1.0]
+
+
 def test_attributes_are_no_measures(tmp_path: Path) -> None:
     rows = frame().assign(note=lambda f: f["action_id"] + "!", flag=True, few=lambda f: f["cost"] > 2)
     found = read_coded(write(tmp_path / "c", rows))

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from omniopt.errors import Faults
 from omniopt.tables.contract import CONTRACT
-from omniopt.tables.convert import Days, Place, column_values
+from omniopt.tables.convert import Days, Place, column_values, id_texts
 from omniopt.tables.sources import parts_of
 from omniopt.tables.storage import empty_array, in_threads
 
@@ -185,9 +185,9 @@ def _layout(path: Path) -> _Layout | None:
     others = {name: kind for name, kind in types.items() if name not in IDS}
     numbers = [name for name, kind in others.items() if _is_number(kind)]
     texts = [name for name, kind in others.items() if _is_text(kind) and name not in spec]
-    flags = [name for name, kind in others.items() if pa.types.is_boolean(kind) and name not in spec]
-    named = all(name in types and (_is_text(types[name]) or pa.types.is_integer(types[name])) for name in IDS)
-    if not named or len(numbers) + len(texts) + len(flags) < len(others):
+    idle = [name for name, kind in others.items() if _is_idle(kind) and name not in spec]
+    named = all(name in types and (_is_text(types[name]) or _is_number(types[name])) for name in IDS)
+    if not named or len(numbers) + len(texts) + len(idle) < len(others):
         return None
     return _Layout(pieces, rows, numbers, texts)
 
@@ -201,7 +201,14 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _is_number(kind: pa.DataType) -> bool:
-    return pa.types.is_integer(kind) or pa.types.is_floating(kind)
+    # with more digits a decimal may be a name rather than a quantity
+    short = pa.types.is_decimal(kind) and kind.precision < 16
+    return short or pa.types.is_integer(kind) or pa.types.is_floating(kind)
+
+
+def _is_idle(kind: pa.DataType) -> bool:
+    """Whether cells of a type can be neither measures nor at fault."""
+    return pa.types.is_boolean(kind) or pa.types.is_temporal(kind) and not pa.types.is_duration(kind)
 
 
 # ---- pieces
@@ -245,12 +252,21 @@ def _read(
         for name in layout.texts:
             words[name].add(batch[name].fill_null("") if batch[name].null_count else batch[name])
         for name, values in measures.items():
-            if batch[name].null_count:
-                return None
-            values[rows] = batch[name].to_numpy(zero_copy_only=False)
+            values[rows] = _numbers(batch[name])
             if not np.isfinite(values[rows]).all():
                 return None
     return words
+
+
+def _numbers(column: pa.Array) -> np.ndarray:
+    """Return numbers, NaN for what is empty or none."""
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if pa.types.is_decimal(column.type):
+        return column_values(
+            pa.chunked_array([column]), "number", Place(Faults(), None, "", ""), Days()
+        ).array
+    return column.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
 
 
 def _mere_text(layout: _Layout, read: Iterable[dict[str, _Words]]) -> bool:
@@ -269,11 +285,10 @@ def _mere_text(layout: _Layout, read: Iterable[dict[str, _Words]]) -> bool:
 
 def _ranked(pieces: list[pa.Array]) -> tuple[pa.Array, np.ndarray]:
     """Return the distinct words of the pieces, sorted, and the rank of every word, int32."""
-    words = pa.chunked_array(pieces or [pa.array([], pa.large_string())]).cast(pa.large_string())
-    words = words.combine_chunks()
-    if isinstance(words, pa.ChunkedArray):  # combining none gives none
-        words = pa.array([], pa.large_string())
-    if len(words) < 2 or pc.all(pc.less_equal(words[:-1], words[1:])).as_py():
+    words = pa.chunked_array(pieces or [pa.array([], pa.large_string())])
+    words = (words.cast(pa.large_string()) if _is_text(words.type) else id_texts(words)).combine_chunks()
+    words = words.fill_null("")  # which `_legal` takes for what it is
+    if pc.all(pc.less_equal(words[:-1], words[1:]), min_count=0).as_py():
         differs = np.ones(len(words), bool)
         differs[1:] = pc.not_equal(words[1:], words[:-1]).to_numpy(zero_copy_only=False)
         return words.filter(pa.array(differs)), (np.cumsum(differs, dtype=np.int32) - np.int32(1))
@@ -286,7 +301,7 @@ def _ranked(pieces: list[pa.Array]) -> tuple[pa.Array, np.ndarray]:
 
 def _legal(ids: pa.Array) -> bool:
     """Whether nothing stands for an empty cell."""
-    if ids.null_count or (len(ids) and ids[0].as_py() == ""):
+    if len(ids) and ids[0].as_py() == "":
         return False
     faults = Faults()
     column_values(pa.chunked_array([ids]), "id", Place(faults, None, "", ""), Days())

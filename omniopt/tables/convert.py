@@ -137,6 +137,11 @@ def column_values(column: pa.ChunkedArray, kind: str, place: Place, days: Days) 
     return _ids(column, place)
 
 
+def id_texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Write ids of any legal type as text, large_string; what cannot be read raises what Arrow raises."""
+    return _text(_known_type(column))
+
+
 def minutes(text: str) -> int:
     """Read a time of day as minutes since midnight; ``24:00`` is the end of the day."""
     match = re.fullmatch(r"(\d{1,2}):([0-5]\d)(:00(\.0+)?)?", text.strip())
