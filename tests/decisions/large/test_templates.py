@@ -11,6 +11,7 @@ import pytest
 import tiny
 from binned import binned
 
+import omniopt as oo
 from omniopt.decisions.large.shape import FREE, ONE
 from omniopt.decisions.large.templates import unit_rows_of, unmet
 from omniopt.decisions.problem import Problem, build_problem
@@ -124,3 +125,58 @@ def test_customers_that_share_a_template_are_alike(seed: int) -> None:
     except BadInput:
         return
     agree_on_draws(problem, r)
+
+
+def project(customers: dict[str, list[object]], rows: list[tuple[str, str]], **policy: object) -> oo.Project:
+    """Two offers on three days; who has which as a candidate is in ``rows``."""
+    actions = [(f"{offer}{day}", offer, "mail", day) for offer in "xy" for day in (1, 2, 3)]
+    return oo.Project.from_frames(
+        {"objective": "value", **policy},
+        horizon={"start": tiny.START, "days": 3},
+        customers=pd.DataFrame(customers),
+        offers=pd.DataFrame({"offer_id": ["x", "y"]}),
+        channels=pd.DataFrame({"channel": ["mail"]}),
+        actions=pd.DataFrame(actions, columns=["action_id", "offer_id", "channel", "date"]),
+        candidates=pd.DataFrame(rows, columns=["customer_id", "action_id"]).assign(value=1.0),
+    )
+
+
+ROWS = [
+    ("a", "x1"),
+    ("a", "x2"),
+    ("a", "x3"),
+    ("b", "x1"),
+    ("b", "y2"),
+    ("c", "y1"),
+    ("c", "y2"),
+    ("c", "y3"),
+]
+
+
+@pytest.mark.parametrize("days", [{}, {"days": 1}, {"days": 2}])
+def test_what_is_asked_of_each_value_that_there_is(days: dict[str, int]) -> None:
+    customers: dict[str, list[object]] = {"customer_id": ["a", "b", "c", "d"], "most": [1, 1, 0, 2]}
+    rules = [{"name": "each", "per": ["offer"], "min": 1, **days}]
+    agree(build_problem(project(customers, ROWS, contact=rules)))
+    rules[0]["max"] = {"column": "customer.most"}  # less than the minimum for one of them
+    agree(build_problem(project(customers, ROWS, contact=rules)))
+
+
+def test_minimums_of_customers_without_candidates_are_unmet() -> None:
+    customers: dict[str, list[object]] = {"customer_id": ["a", "b", "c", "d"], "least": [1, 1, 0, 2]}
+    rule = {"name": "some", "min": {"column": "customer.least"}}
+    problem = build_problem(project(customers, ROWS, contact=[rule]))
+    agree(problem)
+    stated = binned(problem).templates()
+    unit, place = unmet(stated.templates, stated.template_of, np.array([3]))
+    assert unit.tolist() == [3] and stated.templates.names[place[0]] == "some"
+
+
+@pytest.mark.parametrize(
+    "rule", [{"max": 1}, {"max": 1, "days": 7, "unit": "household"}, {"min": 1, "per": ["offer"]}]
+)
+def test_without_candidates(rule: dict[str, object]) -> None:
+    people: dict[str, list[object]] = {"customer_id": ["a", "b"], "household_id": ["h", "h"]}
+    contact = [{"name": "rule", **rule}]
+    everybody = {"name": "out", "drop": {"channel": "mail"}}
+    agree(build_problem(project(people, ROWS[:5], contact=contact, eligibility=[everybody])))
