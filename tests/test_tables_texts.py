@@ -22,8 +22,8 @@ def drawn(rng: np.random.Generator) -> list[str]:
 def test_codes(seed: int, many: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(texts, "MANY", many)
     rng = np.random.default_rng(seed)
-    known = sorted(set(drawn(rng)))
-    for asked in (drawn(rng) + known[::2], sorted(drawn(rng) + known[::2]), known):
+    known = sorted({word for _ in range(3) for word in drawn(rng)})
+    for asked in (drawn(rng) + known[::2], sorted(drawn(rng) + known[::2]), known, drawn(rng)[:3], []):
         found = text_codes(texts_of(pd.Series(asked, dtype="str")), pa.array(known, pa.large_string()))
         assert found.tolist() == [known.index(word) if word in known else -1 for word in asked]
 

@@ -30,7 +30,7 @@ from omniopt.tables.contract import COMMON, CONTRACT, OUTCOMES, Column, TableSpe
 from omniopt.tables.convert import Days, Place, column_values, is_empty
 from omniopt.tables.database import hide_password
 from omniopt.tables.sources import Source, display_name, load, rows_of, sha256_of, sha256_of_rows
-from omniopt.tables.texts import text_codes, text_order, texts_of
+from omniopt.tables.texts import sorted_texts, text_codes
 from omniopt.tables.write import read_parquet, write_csv, write_parquet
 
 __all__ = [
@@ -185,9 +185,7 @@ def _known(coded: Coded, frames: Mapping[str, pd.DataFrame], whole: set[str]) ->
     for column, ids in (("customer_id", coded.customer_ids), ("action_id", coded.action_ids)):
         target = CONTRACT["candidates"].links[column]
         if target in whole and column in frames[target]:
-            known = texts_of(frames[target][column])
-            order = text_order(known)
-            if (text_codes(ids, known if order is None else known.take(order)) < 0).any():
+            if (text_codes(ids, sorted_texts(frames[target][column])) < 0).any():
                 return False
     return True
 

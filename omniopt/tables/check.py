@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from omniopt.errors import Faults, nearest
 from omniopt.tables.contract import CONTRACT, spec_of
 from omniopt.tables.convert import CELL_LIMIT, Days, shortened
+from omniopt.tables.texts import sorted_texts, text_codes, texts_of
 
 #: The prefix of an attribute in a rule, and the table it comes from.
 PREFIXES = {"customer": "customers", "offer": "offers", "channel": "channels", "action": "actions"}
@@ -121,7 +122,7 @@ def _check_link(
     name: str, ids: pd.Series, target: str, known: pd.Series, files: Files, faults: Faults
 ) -> None:
     codes, words = pd.factorize(ids)
-    unknown = np.flatnonzero(pd.Index(known.unique()).get_indexer(pd.Index(words)) < 0)
+    unknown = np.flatnonzero(text_codes(texts_of(pd.Series(words)), sorted_texts(known)) < 0)
     if not len(unknown):
         return
     counts = np.bincount(codes[codes >= 0], minlength=len(words))

@@ -29,22 +29,34 @@ def text_order(texts: pa.Array) -> np.ndarray | None:
     return pc.sort_indices(texts).to_numpy(zero_copy_only=False)
 
 
+def sorted_texts(ids: pd.Series) -> pa.Array:
+    """Return ids as text, sorted by code points, without missing ones."""
+    texts = texts_of(ids).drop_null()
+    order = text_order(texts)
+    return texts if order is None else texts.take(order)
+
+
 def text_codes(texts: pa.Array, known: pa.Array) -> np.ndarray:
     """Return where texts stand among the known ones, int64; -1 for unknown and missing ones.
 
     Parameters
     ----------
     texts, known : pyarrow.Array
-        Large strings; the known ones sorted by code points, and none of them twice.
+        Large strings; the known ones sorted by code points, and none of them missing.
     """
     if texts.equals(known):  # the usual case of a table that lists the customers in their order
         return np.arange(len(known), dtype=np.int64)
-    if len(known) < MANY or not _ascending(texts):
+    if len(known) < MANY or texts.null_count or (4 * len(texts) > len(known) and not _ascending(texts)):
         codes = pc.index_in(texts, value_set=known, skip_nulls=True)
         return codes.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
     from omniopt.tables.order import merged  # compiled code is slow to import
 
-    return merged(*_buffers(texts), *_buffers(known))
+    order = text_order(texts)
+    if order is None:
+        return merged(*_buffers(texts), *_buffers(known))
+    found = np.empty(len(texts), np.int64)
+    found[order] = merged(*_buffers(texts.take(order)), *_buffers(known))
+    return found
 
 
 def _ascending(texts: pa.Array) -> bool:
