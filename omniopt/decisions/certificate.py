@@ -86,7 +86,7 @@ def claims_of(
     target : float
         Relative gap that was asked for.
     **own
-        What else the certificate says, and what it says otherwise.
+        What else the certificate says.
     """
     first, sign, policy, project = claims[0], problem.sign, problem.policy, problem.project
     bound = max(first.bound, first.value)
@@ -111,6 +111,7 @@ def claims_of(
         "fixed_cost": fixed,
         "penalties": penalties,
         "coupling_rows": len(problem.coupling),
+        **own,
         "horizon": None if horizon is None else {"start": horizon.start.isoformat(), "days": horizon.days},
         "peak_memory_mb": peak_memory_mb(),
         "seed": project.spec.seed,
@@ -118,7 +119,7 @@ def claims_of(
         "versions": versions(),
         "project": None,
         "changes": project.changes,
-    } | own
+    }
     return certificate | ({"ranks": ranks} if len(ranks) > 1 else {})
 
 

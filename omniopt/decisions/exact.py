@@ -15,6 +15,8 @@ import numpy as np
 import pulp
 from scipy import sparse
 
+from omniopt.decisions.stop import ASKED, Stop
+
 TOLERANCE = 1e-9  # of rows, reduced costs and integrality, the least that HiGHS accepts being 1e-10
 LARGEST = 10  # objectives are scaled so that the largest number is about 2 to this power, if it is less
 SAFETY = 1e-10  # relative allowance for the rounding of a bound that HiGHS reports
@@ -95,12 +97,14 @@ def solve(
             model += row <= float(hi[i]), f"u{i}"
         if np.isfinite(lo[i]):
             model += row >= float(lo[i]), f"l{i}"
-    solver = pulp.HiGHS(
-        msg=False, threads=1, gapRel=gap, gapAbs=scale * distance, timeLimit=time_limit,
-        mip_feasibility_tolerance=TOLERANCE, primal_feasibility_tolerance=TOLERANCE,
-        dual_feasibility_tolerance=TOLERANCE, objective_target=-scale * enough,
-    )  # fmt: skip
-    model.solve(solver)
+    with Stop() as stop:
+        solver = pulp.HiGHS(
+            msg=False, threads=1, gapRel=gap, gapAbs=scale * distance, timeLimit=time_limit,
+            mip_feasibility_tolerance=TOLERANCE, primal_feasibility_tolerance=TOLERANCE,
+            dual_feasibility_tolerance=TOLERANCE, objective_target=-scale * enough,
+            callbackTuple=(stop.answer, None), callbacksToActivate=ASKED,
+        )  # fmt: skip
+        model.solve(solver)
     return _outcome(model, columns, scale, lower)
 
 

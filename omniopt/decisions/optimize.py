@@ -6,22 +6,12 @@ import contextlib
 import math
 import time
 from importlib.util import find_spec
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from omniopt.decisions import kernels, redundant
-from omniopt.decisions.certificate import (
-    OPTIMAL,
-    gap_of,
-    paid,
-    peak_memory_mb,
-    rule_entries,
-    status_of,
-    versions,
-    worst_of,
-)
+from omniopt.decisions.certificate import Claim, claims_of, rule_entries
 from omniopt.decisions.dual import advantages
 from omniopt.decisions.plan import Plan, alternatives_frame, contact_frame, dropped_frame
 from omniopt.decisions.problem import ROUNDING, Problem, build_problem
@@ -177,96 +167,48 @@ def _by_rank(
     for rank, earlier in enumerate(problem.policy.objectives[:-1], 1):
         best = found[-1].objective
         floors.append(best - earlier.within * abs(best) - ROUNDING * max(1.0, abs(best)))
-        left = None if time_limit is None else max(deadline - time.monotonic(), 0.01)
+        deadline = min(deadline, found[-1].deadline)  # of a search that somebody stopped it has passed
+        left = None if math.isinf(deadline) else max(deadline - time.monotonic(), 0.01)
         found.append(search(problem.at_rank(rank, floors), gap, left, progress, found[-1].chosen))
     return found
 
 
 def _plan(problem: Problem, found: list[Search], target: float, seconds: dict[str, float]) -> Plan:
-    first, chosen = found[0], found[-1].chosen
-    assert chosen is not None and first.dual is not None
-    dual, sign = first.dual, problem.sign
-    objective = problem.value(chosen)
-    bound = max(first.bound, objective)
-    gap = gap_of(objective, bound)
-    fixed, penalties = paid(problem, chosen)
+    dual, chosen = found[0].dual, found[-1].chosen
+    assert chosen is not None and dual is not None
     index = kernels.UnitIndex.of(problem.unit, problem.units) if len(problem) else None
     contacts = contact_frame(problem, np.flatnonzero(chosen)).assign(
         advantage=advantages(problem, index, dual, chosen) if index else []
     )
     contacts = contacts.sort_values(["customer_id", "date", "action_id"], kind="stable", ignore_index=True)
     reasons = np.bincount(problem.everything.reason, minlength=len(problem.everything.reasons))
-    ranks = [_rank(search, chosen, target) for search in found]
-    # what the first objective may lose to the later ones, and to the rounding of what it has to keep
-    given_away = problem.policy.objectives[0].within + 2 * ROUNDING if len(found) > 1 else 0.0
-    status = worst_of([str(r["status"]) for r in ranks])
-    certificate: dict[str, Any] = {
-        "name": problem.project.spec.name,
-        "status": "within_gap" if status == "optimal" and gap > OPTIMAL else status,
-        "objective": sign * objective + 0.0,
-        "bound": sign * bound + 0.0,
-        "gap": gap,
-        "gap_target": target + given_away,
-        "bound_from_prices": sign * dual.bound + 0.0,
-        "objective_expr": problem.policy.objective,
-        "sense": problem.policy.sense,
-        "fixed_cost": fixed,
-        "penalties": penalties,
-        "candidates": len(problem),
-        "customers": len(np.unique(problem.candidates.customer)),
-        "coupling_rows": len(problem.coupling),
-        "solver": "exact",
-        "rules": rule_entries(problem, chosen, dual.prices),
-        "dropped": {r: int(n) for r, n in zip(problem.everything.reasons[1:], reasons[1:], strict=True) if n},
-        "notes": [*problem.notes, *(redundant.notes(problem, index, chosen, dual, target) if index else [])],
-        "horizon": project_horizon(problem.project),
-        "seconds": {k: round(v, 3) for k, v in seconds.items()} | {"write": 0.0},
-        "peak_memory_mb": peak_memory_mb(),
-        "seed": problem.project.spec.seed,
-        "inputs": problem.tables.inputs,
-        "versions": versions(),
-        "project": None,
-        "changes": problem.project.changes,
-    }
-    if len(ranks) > 1:
-        certificate["ranks"] = ranks
-    scores = problem.scores if problem.model_scores else None
+    certificate = claims_of(
+        problem,
+        [_claim(search, chosen) for search in found],
+        chosen,
+        target,
+        candidates=len(problem),
+        customers=len(np.unique(problem.candidates.customer)),
+        solver="exact",
+        rules=rule_entries(problem, chosen, dual.prices),
+        dropped={r: int(n) for r, n in zip(problem.everything.reasons[1:], reasons[1:], strict=True) if n},
+        notes=[*problem.notes, *(redundant.notes(problem, index, chosen, dual, target) if index else [])],
+        seconds={k: round(v, 3) for k, v in seconds.items()} | {"write": 0.0},
+    )
     return Plan(
         certificate,
         contacts,
         dropped_frame(problem),
         alternatives_frame(problem, chosen, dual.worth),
-        scores,
+        problem.scores if problem.model_scores else None,
         problem,
     )
 
 
-def _rank(found: Search, chosen: np.ndarray, target: float) -> dict[str, Any]:
-    """What the certificate says of one of several objectives: the best found for it, and the bound."""
-    problem, sign, k = found.problem, found.problem.sign, len(found.problem.coupling)
-    objective = problem.policy.objectives[problem.rank]
+def _claim(found: Search, chosen: np.ndarray) -> Claim:
     assert found.dual is not None
-    bound = max(found.bound, found.objective)
-    gap = gap_of(found.objective, bound)
-    return {
-        "objective_expr": objective.expression,
-        "sense": objective.sense,
-        "within": objective.within,
-        "objective": sign * problem.value(chosen) + 0.0,
-        "best": sign * found.objective + 0.0,
-        "bound": sign * bound + 0.0,
-        "gap": gap,
-        "status": status_of(gap, target),
-        "bound_from_prices": sign * found.dual.bound + 0.0,
-        "prices": found.dual.prices[:k].tolist(),
-        "rank_prices": found.dual.prices[k:].tolist(),
-    }
-
-
-def project_horizon(project: Project) -> dict[str, Any] | None:
-    """Return the horizon as a certificate writes it."""
-    horizon = project.spec.horizon
-    return None if horizon is None else {"start": horizon.start.isoformat(), "days": horizon.days}
+    value = found.problem.value(chosen)
+    return Claim(value, found.objective, found.bound, found.dual.bound, found.dual.prices)
 
 
 def compare(a: Plan, b: Plan) -> pd.DataFrame:

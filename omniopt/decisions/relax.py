@@ -15,6 +15,7 @@ from omniopt.decisions.branching import FREE
 from omniopt.decisions.dual import all_margins, prove, rough_prices
 from omniopt.decisions.model import Model
 from omniopt.decisions.problem import Problem
+from omniopt.decisions.stop import Stop
 from omniopt.errors import Infeasible
 
 SIFT_FROM = 5_000  # candidates from which the LP is sifted
@@ -213,7 +214,9 @@ class LinearProgram:
         """Return (values of all columns, dual of every row), None if infeasible."""
         if math.isfinite(seconds):
             self.highs.setOptionValue("time_limit", self.highs.getRunTime() + max(seconds, 0.01))
-        self.highs.run()
+        with Stop() as stop:
+            stop.watch(self.highs)
+            self.highs.run()
         status = self.highs.getModelStatus()
         if status in (highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kUnboundedOrInfeasible):
             return None  # binaries are bounded, so nothing is unbounded

@@ -85,6 +85,19 @@ def search(
         return state if state.reached() else _finish(state, model, index)
     except Infeasible:
         raise diagnosed(problem, time_limit) from None
+    except KeyboardInterrupt:  # whoever waits no longer gets the best plan so far
+        if state.chosen is None:
+            raise
+        return _stopped(state, index)
+
+
+def _stopped(state: Search, index: kernels.UnitIndex) -> Search:
+    """Return an interrupted search as one whose time is up."""
+    state.deadline = time.monotonic()
+    if state.dual is None:
+        state.dual = prove(state.problem, index, np.zeros(len(state.problem.system)))
+        state.tighten(state.dual.bound)
+    return state
 
 
 def _without_relaxation(state: Search, model: Model, index: kernels.UnitIndex) -> None:
@@ -120,9 +133,7 @@ def _finish(state: Search, model: Model, index: kernels.UnitIndex) -> Search:
     except TimeoutError as error:
         if state.chosen is None:
             raise StoppedWithoutPlan(str(error)) from None
-        state.dual = prove(problem, index, np.zeros(model.k))
-        state.tighten(state.dual.bound)
-        return state
+        return _stopped(state, index)
     state.relaxer = relaxer
     state.dual = dual = prove(problem, index, relaxation.prices)
     state.tighten(dual.bound)

@@ -22,7 +22,7 @@ from omniopt.decisions.large.hunt import Hunt
 from omniopt.decisions.large.infeasible import clash_of
 from omniopt.decisions.large.prices import lowered, worth_table
 from omniopt.decisions.large.shape import Large
-from omniopt.decisions.large.sweep import Engine
+from omniopt.decisions.large.sweep import Engine, bound_of
 from omniopt.decisions.problem import ROUNDING
 from omniopt.decisions.progress import Progress
 from omniopt.errors import Infeasible, StoppedWithoutPlan
@@ -72,6 +72,7 @@ def search_by_rank(
         floor = best - earlier.within * abs(best) - ROUNDING * max(1.0, abs(best))
         ranked = large.ranked[rank]
         system = system.next_rank(ranked.objective, ranked.cells, floor)
+        deadline = min(deadline, found[-1].deadline)  # of a search that somebody stopped it has passed
         later = Hunt(replace(large, system=system, rank=rank), engine.of(system), gap, deadline, progress)
         chosen = found[-1].chosen
         assert chosen is not None
@@ -91,6 +92,10 @@ def _searched(hunt: Hunt, start: np.ndarray | None) -> Hunt:
     except KeyboardInterrupt:  # whoever waits no longer gets the best plan so far
         if hunt.chosen is None:
             raise
+        hunt.deadline = time.monotonic()
+    if math.isinf(hunt.from_prices) and hunt.chosen is not None:  # any prices prove something
+        prices = large.system.clipped(prices.copy())[0]
+        hunt.price(prices, bound_of(large, prices, hunt.engine.sweep(worth_table(large, prices))))
     if hunt.chosen is None:
         if hunt.bound == -math.inf:
             raise clash_of(large, hunt.engine, hunt.prices)
@@ -102,7 +107,7 @@ def _searched(hunt: Hunt, start: np.ndarray | None) -> Hunt:
 def _settle(hunt: Hunt, start: np.ndarray, held: np.ndarray) -> None:
     large = hunt.large
     found = lowered(large, hunt.engine, start, held, hunt.gap, hunt.deadline, hunt.report_bound)
-    if found.diverging:
+    if found.diverging or found.bound == -math.inf:
         raise clash_of(large, hunt.engine, found.prices)
     hunt.price(found.prices, found.bound)
     hunt.report("prices")
@@ -135,7 +140,7 @@ def _visit(hunt: Hunt, start: np.ndarray, cells: np.ndarray) -> Node | float | N
     if hunt.out_of_time():
         return math.inf
     found = lowered(large, hunt.engine, start, cells, hunt.gap, hunt.deadline, hunt.report_bound)
-    if found.diverging:
+    if found.diverging or found.bound == -math.inf:
         return None
     if (cells == FREE).any():
         return Node(cells, found.bound, _looks(hunt, found.prices, cells), found)
