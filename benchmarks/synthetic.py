@@ -195,7 +195,7 @@ def _activity_limits(n: float) -> list[Family]:
         _family("call budget", 0.4 * n, measure="cost", where={"channel": "call"}),
         _family("other budget", 0.2 * n, measure="cost", where={"channel": ["mail", "text", "email"]}),
         _family("assignments", 0.9 * n, ["action.media", "action.period"]),
-        _family("sales", 0.07 * n, ["action.product"], measure="response"),
+        _family("product quota", 0.8 * n, ["action.product"]),
     ]
 
 
