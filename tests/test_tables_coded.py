@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import omniopt as oo
+from omniopt import tables
 from omniopt.errors import BadInput
 from omniopt.tables import Coded, coded, storage
 from omniopt.tables.coded import code_frame, read_coded
@@ -210,11 +211,32 @@ def test_faults(tmp_path: Path, name: str) -> None:
     assert [str(f) for f in found.value.faults] == [str(f) for f in plain.value.faults]
 
 
+@pytest.mark.parametrize("name", BROKEN)
+def test_faults_of_what_is_too_long_for_a_frame(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "LONGEST_FRAME", 0)
+    monkeypatch.setattr(tables, "PIECE", 4)
+    broken = project(tmp_path, BROKEN[name](frame()))
+    with pytest.raises(BadInput) as plain:
+        broken.read()
+    with pytest.raises(BadInput) as found:
+        oo.Project.load(tmp_path).read(coded=True)
+    wanted, said = ([str(f) for f in error.value.faults] for error in (plain, found))
+    if "twice" in name:  # the rows are far apart
+        assert said == [
+            "candidates, column action_id: customer_id and action_id '7, o1-mail' stand in two rows. "
+            "Keep one of the two rows."
+        ]
+    else:
+        assert said[0] == wanted[0]
+
+
 def test_numbers_written_as_text_are_measures(tmp_path: Path) -> None:
     rows = frame().assign(minutes=lambda f: f["cost"].map("{}.5".format))
-    tables = project(tmp_path, rows).read(coded=True)
-    assert tables.coded is not None
-    assert tables.coded.measures["minutes"].tolist() == (tables.coded.measures["cost"] + 0.5).tolist()
+    found = project(tmp_path, rows).read(coded=True).coded
+    assert found is not None
+    assert found.measures["minutes"].tolist() == (found.measures["cost"] + 0.5).tolist()
 
 
 def test_inputs_are_hashed_alike(tmp_path: Path) -> None:

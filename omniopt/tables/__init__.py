@@ -25,13 +25,16 @@ import pyarrow as pa
 
 from omniopt.errors import Faults, nearest
 from omniopt.tables import check
-from omniopt.tables.coded import Coded, code_frame, read_coded
+from omniopt.tables.coded import Coded, RepeatedKey, code_frame, read_coded
 from omniopt.tables.contract import COMMON, CONTRACT, OUTCOMES, Column, TableSpec, spec_of
-from omniopt.tables.convert import Days, Place, column_values, is_empty
+from omniopt.tables.convert import CELL_LIMIT, Days, Place, column_values, is_empty
 from omniopt.tables.database import hide_password
-from omniopt.tables.sources import Source, display_name, load, rows_of, sha256_of, sha256_of_rows
+from omniopt.tables.sources import Source, display_name, load, pieces_of, rows_of, sha256_of, sha256_of_rows
 from omniopt.tables.texts import sorted_texts, text_codes
 from omniopt.tables.write import read_parquet, write_csv, write_parquet
+
+LONGEST_FRAME = 50_000_000  # candidates of which a frame may be made to say what is wrong with them
+PIECE = 1 << 20  # rows looked at together where there are more
 
 __all__ = [
     "CONTRACT",
@@ -131,10 +134,16 @@ def read_tables(
     for name in order:
         source = sources[name]
         tables.files[name] = display_name(source, name) or name
-        if coded and name == "candidates" and (found := _coded(source, frames, whole)):
-            tables.coded, digest = found
-            tables.inputs[name] = _input(digest, len(tables.coded), source)
-            continue
+        if coded and name == "candidates":
+            found = _coded(source, frames, whole)
+            if isinstance(found, tuple):
+                tables.coded, digest = found
+                tables.inputs[name] = _input(digest, len(tables.coded), source)
+                continue
+            if (rows_of(source) or 0) > LONGEST_FRAME and _told_by_piece(
+                Path(str(source)), days, frames, whole, tables.files, found, faults
+            ):
+                continue
         text = _text_columns(name, multi_valued, frames)
         before = len(faults)
         loaded = load(source, name, faults)
@@ -167,13 +176,18 @@ def with_codes(tables: Tables) -> Tables:
     return replace(tables, candidates=None, coded=code_frame(tables.candidates))
 
 
-def _coded(source: Source, frames: Mapping[str, pd.DataFrame], whole: set[str]) -> tuple[Coded, str] | None:
+def _coded(
+    source: Source, frames: Mapping[str, pd.DataFrame], whole: set[str]
+) -> tuple[Coded, str] | RepeatedKey | None:
     """Read candidates as codes, and hash them meanwhile; None where that needs the reader of frames."""
     if isinstance(source, pd.DataFrame | Mapping):
         return None
     with ThreadPoolExecutor(1) as pool:
         digest = pool.submit(sha256_of, source)
-        found = read_coded(Path(source))
+        try:
+            found = read_coded(Path(source))
+        except RepeatedKey as repeated:
+            return repeated
         if found is None or not _known(found, frames, whole):
             digest.exception()  # a file that cannot be read is for the reader of frames to report
             return None
@@ -188,6 +202,26 @@ def _known(coded: Coded, frames: Mapping[str, pd.DataFrame], whole: set[str]) ->
             if (text_codes(ids, sorted_texts(frames[target][column])) < 0).any():
                 return False
     return True
+
+
+def _told_by_piece(
+    path: Path, days: Days, frames: Mapping[str, pd.DataFrame], whole: set[str], files: Mapping[str, str],
+    found: RepeatedKey | None, faults: Faults,
+) -> bool:  # fmt: skip
+    """Look for what is wrong with candidates that are too many for a frame; whether anything was found."""
+    file, before = files["candidates"], len(faults)
+    targets = {name: frames[name] for name in CONTRACT["candidates"].links.values() if name in frames}
+    for first, piece in pieces_of(path, PIECE):
+        own = Faults()
+        frame = _shape(piece, "candidates", file, days, (), own)
+        check.check_links({"candidates": frame, **targets}, whole, files, own)
+        faults.extend(replace(fault, row=None if fault.row is None else fault.row + first) for fault in own)
+        if len(faults) - before >= CELL_LIMIT:
+            break
+    if len(faults) == before and found is not None:
+        what = f"customer_id and action_id '{found}' stand in two rows"
+        faults.add(what, file=file, table="candidates", column="action_id", hint="Keep one of the two rows")
+    return len(faults) > before
 
 
 def _input(digest: str, rows: int, source: Source) -> dict[str, Any]:

@@ -53,6 +53,10 @@ class Coded:
         return len(self.action)
 
 
+class RepeatedKey(Exception):
+    """Two candidates have the same key; the message is its ids."""
+
+
 def code_frame(frame: pd.DataFrame) -> Coded:
     """Code a table of candidates that was read and checked as a frame."""
     words = [_Words(), _Words()]
@@ -71,9 +75,7 @@ def code_frame(frame: pd.DataFrame) -> Coded:
     }
     ids = [words for words, _ in ranks]
     action = codes[1] if len(ids[1]) > np.iinfo(np.uint16).max else codes[1].astype(np.uint16)
-    coded = _sorted(_grouped(codes[0], ids), action, measures, ids)
-    assert coded is not None  # keys were checked
-    return coded
+    return _sorted(_grouped(codes[0], ids), action, measures, ids)
 
 
 def read_coded(path: Path) -> Coded | None:
@@ -83,6 +85,10 @@ def read_coded(path: Path) -> Coded | None:
     -------
     Coded or None
         None where the reader of frames has to have a look: the table may be at fault.
+
+    Raises
+    ------
+    RepeatedKey
     """
     layout = _layout(path)
     if layout is None:
@@ -317,15 +323,17 @@ def _grouped(customer: np.ndarray, ids: list[pa.Array]) -> tuple[np.ndarray, np.
 def _sorted(
     groups: tuple[np.ndarray, np.ndarray | None], action: np.ndarray, measures: dict[str, np.ndarray],
     ids: list[pa.Array],
-) -> Coded | None:  # fmt: skip
-    """Sort candidates by customer and action, in place; None where two have the same key."""
+) -> Coded:  # fmt: skip
+    """Sort candidates by customer and action, in place."""
     from omniopt.tables.order import ordered
 
     start, place = groups
     if place is not None:
         action, measures = _moved(action, place), {k: _moved(v, place) for k, v in measures.items()}
     if not ordered(start, action, list(measures.values())):
-        return None
+        owner = np.repeat(np.arange(len(ids[0]), dtype=np.int32), np.diff(start))
+        again = int(np.flatnonzero((np.diff(action.astype(np.int64)) == 0) & (np.diff(owner) == 0))[0])
+        raise RepeatedKey(f"{ids[0][int(owner[again])]}, {ids[1][int(action[again])]}")
     return Coded(ids[0], ids[1], start, action, measures)
 
 

@@ -14,7 +14,7 @@ import re
 import uuid
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -68,6 +68,16 @@ def load(source: Source, name: str, faults: Faults) -> pa.Table | None:
         faults.add(str(error), file=file, table=name, column=error.column, hint=error.hint)
         return None
     return table
+
+
+def pieces_of(path: Path, rows: int) -> Iterator[tuple[int, pa.Table]]:
+    """Read Parquet piece by piece as `load` reads it whole: (row that a piece begins with, piece)."""
+    first = 0
+    for part in parts_of(path) if path.is_dir() else [path]:
+        for batch in pq.ParquetFile(part).iter_batches(rows):
+            columns = [_plain(pa.chunked_array([column])) for column in batch.columns]
+            yield first, pa.table(columns, names=batch.schema.names)
+            first += len(batch)
 
 
 def display_name(source: Source, name: str) -> str | None:
