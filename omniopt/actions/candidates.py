@@ -301,7 +301,7 @@ def _column(
     plural = f"{entity}s"
     for code in np.unique(codes[np.isnan(values)])[:20]:
         faults.add(
-            f"{c.catalogue.ids(entity)[code]} has no {column}",
+            f"{c.catalogue.ids_of(entity)[code]} has no {column}",
             file=tables.files.get(plural), table=plural, column=column,
             hint="Fill the cell: a missing number is not taken as 0.",
         )  # fmt: skip
@@ -348,10 +348,11 @@ def _report_missing(
     offer = c.catalogue.actions.codes["offer"][c.action]
     bad = np.flatnonzero(missing)
     found = np.unique(np.stack([c.customer[bad], offer[bad], channel[bad]]), axis=1)
-    for customer_code, offer_code, channel_code in found.T[:5]:
+    entities = ("customer", "offer", "channel")
+    for codes in found.T[:5]:
+        named = [f"{e} {c.catalogue.ids_of(e)[code]}" for e, code in zip(entities, codes, strict=True)]
         faults.add(
-            f"no score for customer {c.catalogue.ids('customer')[customer_code]}, offer "
-            f"{c.catalogue.ids('offer')[offer_code]}, channel {c.catalogue.ids('channel')[channel_code]}",
+            f"no score for {', '.join(named)}",
             file=tables.files.get("scores"), table="scores", column="p_response",
             hint="Add the row, or take the customer out by an eligibility rule.",
         )  # fmt: skip

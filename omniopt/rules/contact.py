@@ -50,7 +50,7 @@ class ContactRows:
     def bound(self, rule: Contact, side: str) -> np.ndarray:
         """Return the bound of every owner, a customer or a household."""
         bound = getattr(rule, side)
-        size = len(self.units.names) if rule.unit == "household" else len(self.catalogue.ids("customer"))
+        size = len(self.units.names) if rule.unit == "household" else len(self.catalogue.entities["customer"])
         if not isinstance(bound, ColumnBound):
             return np.full(size, bound, np.int64)
         by_customer = self._column(rule, bound.column)
@@ -174,7 +174,7 @@ class ContactRows:
 
     def _owners_asked(self, rule: Contact) -> np.ndarray:
         """Customers, or households with a member, that are in the rule's scope themselves."""
-        everybody = np.arange(len(self.catalogue.ids("customer")), dtype=np.int64)
+        everybody = np.arange(len(self.catalogue.entities["customer"]), dtype=np.int64)
         mine = {a: c for a, c in rule.where.items() if a.startswith("customer.")}
         rows = Rows({"customer": everybody}, np.zeros_like(everybody))
         asked = everybody[self.scopes.match(mine, rows, rule.name)]
@@ -208,7 +208,7 @@ class ContactRows:
         for code in np.flatnonzero(wrong)[:10]:
             self.scopes.fault(
                 rule.name,
-                f"customer {self.catalogue.ids('customer')[code]} has {column} {numbers[code]:g}",
+                f"customer {self.catalogue.ids_of('customer')[code]} has {column} {numbers[code]:g}",
                 "Give a whole number from 0: a missing bound is not guessed.",
             )  # fmt: skip
         return np.where(wrong, 0, numbers).astype(np.int64)

@@ -123,14 +123,14 @@ class Measures:
             values = c.catalogue.entities[entity][name].to_numpy(np.float64)
             codes = c.rows().codes[entity]
             if np.isnan(values[codes]).any():
-                bad = c.catalogue.ids(entity)[np.unique(codes[np.isnan(values[codes])])[0]]
+                bad = c.catalogue.ids_of(entity)[np.unique(codes[np.isnan(values[codes])])[0]]
                 self._missing(name, f"{entity} {bad}", rule)
                 return None
             if entity != "channel":
                 return values[codes], none
             second = np.where(c.fallback >= 0, missed * values[c.fallback], 0.0)
             if np.isnan(second).any():
-                bad = c.catalogue.ids(entity)[c.fallback[np.isnan(second)][0]]
+                bad = c.catalogue.ids_of(entity)[c.fallback[np.isnan(second)][0]]
                 self._missing(name, f"the fallback channel {bad}", rule)
                 return None
             return values[codes], second

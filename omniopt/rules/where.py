@@ -274,11 +274,11 @@ class Scopes:
         return known, repeat, joined[expand(start[entity], repeat)]
 
     def _report_null(self, attribute: Attribute, entity: np.ndarray, rule: str | None) -> None:
+        ids = self.catalogue.ids_of(attribute.entity)
         for code in np.unique(entity)[:5] if rule is not None else ():
             self.fault(
                 str(rule),
-                f"{attribute.entity} {self.catalogue.ids(attribute.entity)[code]} has no {attribute.name}, "
-                "which the rule is per",
+                f"{attribute.entity} {ids[code]} has no {attribute.name}, which the rule is per",
                 "Fill the cell, or keep such contacts out of the rule with where.",
             )
 
