@@ -27,10 +27,10 @@ from omniopt.decisions.large.lagrangian import worth_table as worth_table
 from omniopt.decisions.large.shape import Large
 from omniopt.decisions.large.sweep import Engine, bound_of
 
-FIRST = 3_000  # units of the smallest sample, or so many for each row
-PER_ROW = 30
-GROWTH = 6  # of samples
-WIDE = 0.5  # first width, as a share of a unit's worth
+FIRST = 1_000  # units of the smallest sample, or so many for each row
+PER_ROW = 10
+GROWTH = 8  # of samples
+WIDE = 0.1  # first width, as a share of a unit's worth
 SHRINK = 0.2
 NARROW = 1e-9  # last width
 STEPS = 60  # at one size of sample
@@ -136,7 +136,9 @@ class _Descent:
         system = self.large.system
         size = np.append(1.0, self.engine.largest)
         use = abs(system.matrix).multiply(np.tile(size, system.matrix.shape[1] // len(size))[None, :])
-        steep = np.maximum(use.max(axis=1).toarray().ravel(), 1e-300)
+        steep = use.max(axis=1).toarray().ravel()
+        # a price of a row that nobody can use moves no worth: it may make long steps
+        steep = np.where(steep > 0, steep, 1e-3 * steep[steep > 0].min(initial=1.0))
         some = self.engine.taken(np.arange(0, self.units, max(1, self.units // FIRST)))
         free = worth_table(self.large, np.zeros(len(system)), self.held)
         best, worst = some.sweep(free), some.sweep(np.where(np.isfinite(free), -free, -np.inf))
@@ -158,7 +160,7 @@ class _Descent:
     def _sample(self, state: _State) -> None:
         """Lower the bound over larger and larger samples."""
         size = max(FIRST, PER_ROW * len(state.prices))
-        while 4 * size < self.units:
+        while 5 * size < self.units:
             sample = self.engine.taken(np.arange(0, self.units, self.units // size))
             before, table = state.prices, worth_table(self.large, state.prices)
             point = self._down(Bound(self.ground, sample, sample.units), state, 0.1 * len(before) / size)
@@ -167,8 +169,7 @@ class _Descent:
                 return
             size *= GROWTH
             state.width *= 2.0
-            moved = np.abs(worth_table(self.large, state.prices) - table)
-            state.drift = float(np.quantile(moved[moved > 0], 0.9)) if moved.any() else 0.0
+            state.drift = _typical(worth_table(self.large, state.prices) - table)
 
     def _settle(self, state: _State) -> None:
         """Lower the bound over all units, moving only those that are close to a change."""
@@ -194,10 +195,10 @@ class _Descent:
                 reach *= 2.0
                 continue
             before = worth_table(self.large, state.prices)
-            found = self._down(part, state, 0.3 * aim, at=point)
+            found = self._down(part, state, 0.3 * aim, point)
             expected = found.mixed - found.gained
             move = float(np.abs(worth_table(self.large, state.prices) - before).max())
-            reach = min(move, reach)
+            reach = float(np.clip(move, 0.1 * reach, reach))
 
     def _reach(self, state: _State) -> float:
         """Return a lead that few units' best sets have, and by which worths may still have to move."""
@@ -207,24 +208,27 @@ class _Descent:
         return float(np.clip(state.drift, few, most))
 
     def _down(
-        self, part: Bound, state: _State, enough: float, at: Point | None = None,
+        self, part: Bound, state: _State, enough: float, first: Point | None = None,
         note: Callable[[Point], None] = lambda _: None,
     ) -> Point:  # fmt: skip
         """Lower the bound of some units until it is within ``enough`` of its minimum, relatively."""
-        point = at or part.at(state.prices, state.width)
+        point = first or part.at(state.prices, state.width)
         radius, shrink, fresh = state.radius, SHRINK, False
         for _ in range(STEPS):
             note(point)
             if self.late(point):
                 break
-            step = part.step(point, radius)
+            far = part.step(point, 10.0 * max(radius, state.width))
             loss = point.bound - point.mixed
-            point = replace(point, gained=step.gained if step.inside else math.inf)
+            point = replace(point, gained=far.gained if far.inside else math.inf)
             aim = enough * max(abs(point.bound), 1e-3 * self.scale)
-            if step.gained <= max(0.1 * loss, 0.3 * aim) and (step.short or step.gained <= 1e-3 * aim):
-                if loss + step.gained <= aim or state.width <= NARROW * self.scale:
+            if first is not None:  # what is gained around these prices says how far off they were
+                aim = max(aim, 0.1 * (first.bound - point.bound))
+            if far.gained <= max(0.1 * loss, 0.3 * aim):
+                if loss + far.gained <= aim or state.width <= NARROW * self.scale:
                     break
-                shrink = max(shrink**2, 1e-3) if fresh else max(shrink, SHRINK)
+                shrink = shrink**2 if fresh else SHRINK
+                shrink = min(max(shrink, 1e-3, math.sqrt(0.3 * aim / loss)), 0.5)
                 width = max(shrink * state.width, NARROW * self.scale)
                 trial = part.at(self._moved(point, part.step(point, radius, width / state.width)), width)
                 fresh = trial.smooth <= point.smooth
@@ -237,7 +241,7 @@ class _Descent:
                 radius = max(min(radius, 3.0 * state.width), 10.0 * width)
                 state.width = width
                 continue
-            fresh = False
+            fresh, step = False, part.step(point, radius)
             trial = part.at(self._moved(point, step), state.width)
             ratio = (point.smooth - trial.smooth) / step.gained if step.gained > 0.0 else 0.0
             if ratio < 0.25:
@@ -262,6 +266,12 @@ class _Descent:
         if self.best is None or point.bound < self.best.bound:
             self.best = point
             self.progress(point.bound * self.units)
+
+
+def _typical(moved: np.ndarray) -> float:
+    """Return by how much most worths have moved at most."""
+    moved = np.abs(moved[moved != 0])
+    return float(np.quantile(moved, 0.9)) if len(moved) else 0.0
 
 
 @dataclass
