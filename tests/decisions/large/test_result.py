@@ -85,6 +85,12 @@ def assert_frames(found: pd.DataFrame, wanted: pd.DataFrame) -> None:
     pd.testing.assert_frame_equal(found, wanted, rtol=1e-9, atol=1e-7)
 
 
+def by_worth(frame: pd.DataFrame) -> pd.DataFrame:
+    """Alternatives in their order, those that rounding alone tells apart by action."""
+    ranked = frame.assign(rank=-frame["worth"].round(6)).sort_values(["customer_id", "rank", "action_id"])
+    return ranked.drop(columns="rank").reset_index(drop=True)
+
+
 @settings(QUICK)
 @given(number=NUMBERS)
 def test_says_what_small_problems_say_of_the_same_plan(number: int) -> None:
@@ -106,4 +112,4 @@ def test_says_what_small_problems_say_of_the_same_plan(number: int) -> None:
     assert set(plan.certificate) <= set(found.certificate)
     assert_frames(found.contacts, plan.contacts)
     assert_frames(found.dropped, plan.dropped)
-    assert_frames(found.alternatives, plan.alternatives)
+    assert_frames(by_worth(found.alternatives), by_worth(plan.alternatives))
