@@ -137,6 +137,17 @@ class Effects:
             [self.take(head[a[i] : a[i + 1]], body[b[i] : b[i + 1]]) for i in range(units)], np.int64
         )
 
+    def moved(self, numbers: np.ndarray, by: int) -> np.ndarray:
+        """Return the numbers of the same effects on keys that are so much higher."""
+        distinct, place = np.unique(numbers, return_inverse=True)
+        found = []
+        for number in distinct:
+            rows, members = self._rows[number].copy(), self._members[number].copy()
+            rows[:, TRIGGER] += np.where(rows[:, TRIGGER] >= 0, by, 0).astype(np.int32)
+            members[:, KEY] += by
+            found.append(self.take(rows, members))
+        return np.array(found, np.int64)[place]
+
     def templates(self, table: np.ndarray, keys: np.ndarray, one: np.ndarray, names: list[str]) -> Templates:
         """Put effects together.
 

@@ -76,12 +76,15 @@ def state_templates(
     names = list(dict.fromkeys([*(rule.name for rule in rules), LOCK]))
     members = Members.of(grouping, bins.group_of)
     pasts, effects = Pasts(bins, scopes, members), Effects()
-    found = [
-        part
-        for rule in rules
-        if not _faulty_bounds(rule, scopes, grouping)
-        for part in _effects_of(rule, names.index(rule.name), pasts, grouping, effects, living)
-    ]
+    found: list[tuple[bool, np.ndarray]] = []
+    for rule in rules:
+        if _faulty_bounds(rule, scopes, grouping):
+            continue
+        number = names.index(rule.name)
+        if grouping.word == "customer" or (isinstance(rule, Contact) and rule.unit == "household"):
+            found += _effects_of(rule, number, pasts, grouping, effects, living)
+        else:
+            found += _effects_of_members(rule, number, pasts, scopes, effects, living)
     together = _Together(np.diff(members.start)[pasts.first])
     for plain, effect in found:
         if plain:
@@ -128,6 +131,30 @@ def _effects_of(
             if len(faults) > before:  # all others would only bring the same faults
                 return
         yield alike.plain, found[alike.state]
+
+
+def _effects_of_members(
+    rule: Rule, number: int, pasts: Pasts, scopes: Scopes, effects: Effects, living: Pairs | None
+) -> Iterator[tuple[bool, np.ndarray]]:
+    """Do as `_effects_of` where units are households and a rule speaks of each member alone.
+
+    So that members with pasts of their own need not be looked at together: what the rule does to a
+    customer, moved to the keys of each member in turn.
+    """
+    bins, members = pasts.bins, pasts.members
+    customers = np.arange(len(bins.group_of))
+    alone = Units(customers, scopes.catalogue.ids_of("customer"), "customer")
+    single = Pasts(bins, scopes, Members.of(alone, bins.group_of))
+    for plain, by_customer in _effects_of(rule, number, single, alone, effects, living):
+        effect = (by_customer[single.plain] if plain else by_customer) // 2
+        units = pasts.first if plain else pasts.units
+        size = np.diff(members.start)[units]
+        for member in range(int(size.max(initial=0))):
+            has = np.flatnonzero(size > member)
+            whose = members.customer[members.start[units[has]] + member]
+            found = np.zeros(len(units), np.int64)
+            found[has] = 2 * effects.moved(effect[whose], member * bins.kinds)
+            yield plain, found
 
 
 def _faulty_bounds(rule: Rule, scopes: Scopes, grouping: Units) -> bool:
