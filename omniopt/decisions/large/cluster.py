@@ -31,7 +31,8 @@ from omniopt.decisions.system import System
 from omniopt.errors import BadInput, Fault
 
 LOCAL = "local"
-PATIENCE = 30  # seconds that a cluster may be without any worker
+ANSWER = 30  # seconds that a cluster has to answer
+PATIENCE = 120  # seconds that it may be without any worker later on
 ATTEMPTS = 8  # at one pass
 LOST = (CancelledError, KilledWorker, OSError)  # how a pass ends if a worker dies, or if there is none
 
@@ -60,8 +61,8 @@ def engines(address: str) -> Iterator[Callable[[Columns, Templates, System, int]
                 )  # fmt: skip
                 client = stack.enter_context(Client(stack.enter_context(cluster)))
             else:
-                client = stack.enter_context(Client(address, timeout=PATIENCE))
-            client.wait_for_workers(1, timeout=PATIENCE)
+                client = stack.enter_context(Client(address, timeout=ANSWER))
+            client.wait_for_workers(1, timeout=ANSWER)
         except (OSError, ValueError) as error:
             why = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise BadInput(
@@ -106,7 +107,7 @@ class ClusterEngine(Engine):
         self, columns: Columns, templates: Templates, system: System, width_of_table: int, client: Client
     ) -> None:
         super().__init__(columns, templates, system, width_of_table)
-        self.client = client
+        self.client, self.alone = client, False
         ranges = zip(self.cuts[:-1].tolist(), self.cuts[1:].tolist(), strict=True)
         self.parts = [_Kept(client, functools.partial(self._part, *r)) for r in ranges]
         self.kept_rules = _Kept(client, lambda: self.rules)
@@ -151,18 +152,21 @@ class ClusterEngine(Engine):
 
     def _on_workers(self, job: Callable[..., Any], table: np.ndarray, *arguments: Any) -> list[Any] | None:
         """Run a job on every part, and return what comes back in their order; None if nobody is left."""
-        for _ in range(ATTEMPTS):
+        for _ in range(0 if self.alone else ATTEMPTS):
             try:
                 parts = [part.future() for part in self.parts]
                 given = (_Kept(self.client, lambda: table), self.kept_rules, *arguments)
                 same = [[v.future() if isinstance(v, _Kept) else v] * len(parts) for v in given]
                 return _gathered(self.client, self.client.map(job, parts, *same, pure=False))
+            except TimeoutError:
+                break
             except LOST:
                 if self.client.status != "running":
                     break
-        warnings.warn(
-            "the workers of the cluster are gone: this machine goes on alone", RuntimeWarning, stacklevel=4
-        )
+        if not self.alone:
+            self.alone = True
+            said = "the workers of the cluster are gone: this machine goes on alone"
+            warnings.warn(said, RuntimeWarning, stacklevel=4)
         return None
 
     def _part(self, first: int, last: int) -> Data:
@@ -187,7 +191,7 @@ class _Kept:
         """Return the value as the cluster knows it."""
         if self.sent is None or self.sent.status != "finished":
             # not to all at once: that waits for ever if one of them dies meanwhile
-            (self.sent,) = self.client.scatter([self.value()], hash=False)
+            (self.sent,) = self.client.scatter([self.value()], hash=False, timeout=PATIENCE)
         return self.sent
 
 

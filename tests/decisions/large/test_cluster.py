@@ -150,7 +150,6 @@ def kill_one(client: Any) -> None:
 
 def test_this_machine_goes_on_alone(problem: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster_module, "PATIENCE", 1)
-    monkeypatch.setattr(cluster_module, "ATTEMPTS", 2)
     here, worth = Engine(*problem), table(problem[2])
     cluster = distributed.LocalCluster(
         n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0", silence_logs=50
@@ -163,6 +162,18 @@ def test_this_machine_goes_on_alone(problem: Any, monkeypatch: pytest.MonkeyPatc
             time.sleep(0.05)
         with pytest.warns(RuntimeWarning, match="goes on alone"):
             same(here.sweep(worth, stride=3), there.sweep(worth, stride=3))
+        same(here.best(worth), there.best(worth))  # and stays alone
+
+
+def test_a_scheduler_that_goes_away_is_survived(problem: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster_module, "ANSWER", 2)
+    here, worth = Engine(*problem), table(problem[2])
+    cluster = distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0", silence_logs=50
+    )
+    with cluster, engines(cluster.scheduler_address) as engine_of:
+        there = engine_of(*problem)
+        same(here.sweep(worth), there.sweep(worth))
         cluster.close()
         with pytest.warns(RuntimeWarning, match="goes on alone"):
             same(here.best(worth), there.best(worth))
@@ -254,7 +265,7 @@ def test_a_plan_is_the_same_if_workers_die_on_the_way(
 
 
 def test_a_cluster_that_is_not_there(project: oo.Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster_module, "PATIENCE", 1)
+    monkeypatch.setattr(cluster_module, "ANSWER", 1)
     with pytest.raises(oo.BadInput, match=r"no cluster answers at 'tcp://127\.0\.0\.1:1'.*dask scheduler"):
         oo.optimize(project, cluster="tcp://127.0.0.1:1")
     with pytest.raises(oo.BadInput, match="no cluster answers at 'what://is this'"):
