@@ -125,6 +125,7 @@ class WhatIf:
         faults.raise_if_any()
         self.run, self.gap, self.time_limit = run, gap, time_limit
         self.project = _project_of(run, project)
+        self._problem: Any = None  # of the plan that was solved last
         self.policy = self.project.effective_policy()
 
     @cached_property
@@ -258,7 +259,9 @@ class WhatIf:
         return Outcome(before, after, changes, vetoes, locks, compare(before, after), told)
 
     def _solve(self, project: Project, start: Plan | None = None, progress: Progress | None = None) -> Plan:
-        return optimize(
+        if start is not None and self._problem is not None:  # its candidates are still in memory
+            start = replace(start, problem=self._problem)
+        plan = optimize(
             project,
             gap=self.gap,
             time_limit=self.time_limit,
@@ -266,6 +269,8 @@ class WhatIf:
             scores=self._scores,
             progress=progress,
         )
+        self._problem = plan.problem
+        return plan
 
     def _scaled(self, project: Project, name: str, factor: float) -> Project:
         """Scale a limit's maximum; one read from a table, in a copy of that table for this limit alone."""

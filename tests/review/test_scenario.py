@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pandas as pd
 import pytest
 
 import omniopt as oo
+from omniopt.decisions.large import decide
 from omniopt.errors import BadInput, Infeasible
 from omniopt.review import FinishedRun, overrides
 from omniopt.review.scenario import WhatIf, _step, write_comparison
@@ -29,6 +31,15 @@ def test_a_changed_limit_and_cap_give_what_optimize_gives(what_if: WhatIf, proje
     assert outcome.after.objective == alone.objective < outcome.before.objective
     assert pairs(outcome.after.contacts) == pairs(alone.contacts)
     assert outcome.before.objective == what_if.run.certificate["objective"]
+
+
+def test_a_large_problem_stays_in_memory(what_if: WhatIf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["omniopt.decisions.optimize"], "LARGE", 0)
+    first = what_if.solve({"total budget": 40})
+    assert first.after.certificate["solver"] == "decomposed"
+    monkeypatch.setattr(decide, "build_large", None)
+    second = what_if.solve({"total budget": 35, "pressure": {"max": 1}})
+    assert second.after.objective < first.after.objective
 
 
 def test_a_scaled_table_is_scaled_for_one_limit_and_one_solve(what_if: WhatIf, project: Path) -> None:
