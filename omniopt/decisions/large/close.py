@@ -71,15 +71,14 @@ def close(hunt: Hunt, prices: np.ndarray, noise: float, held: np.ndarray) -> Non
     while not (hunt.reached() or hunt.out_of_time()):
         at = _Attempt(hunt, sets, units, chosen, prices, held)
         found = at.relaxed()
-        if found is not None and not (len(at.moved) and tries and at.worth(found) < hunt.wanted()):
+        if found is not None and not (tries > 0 and len(at.moved) and at.worth(found) < hunt.wanted()):
             at.finish(found)
         tries -= 1
         if hunt.reached() or _proven(hunt, held):
             return
-        everyone = len(units) == large.columns.units
-        if everyone or len(at.part) > MOST:
-            if everyone and found is None:
-                raise Infeasible("no plan keeps all rules")
+        if len(units) == large.columns.units and len(large) <= PROVABLE:
+            _everything(hunt, held)
+        if len(units) == large.columns.units or len(at.part) > MOST:
             return
         units = np.union1d(_closest(sets.margin, GROWTH * len(units)), at.moved)
 
@@ -231,5 +230,5 @@ def _solved(
     elif outcome.status == "infeasible" and hunt.chosen is None:
         raise Infeasible("no plan keeps all rules")
     fixed = float(large.system.objective @ use_of(large, outside)) if len(outside) else 0.0
-    hunt.tighten(exact.rounded_up(outcome.bound + fixed), by_exact=True)
+    hunt.tighten(exact.rounded_up(outcome.bound + fixed))
     hunt.report("proof")

@@ -30,8 +30,6 @@ class Hunt:
         The best bound that prices prove by themselves.
     began : float
         When the search began, by `time.monotonic`.
-    by_exact : bool
-        Whether ``bound`` rests on the exact solver as well.
     """
 
     large: Large
@@ -44,7 +42,6 @@ class Hunt:
     bound: float = math.inf
     prices: np.ndarray = field(default_factory=lambda: np.zeros(0))
     from_prices: float = math.inf
-    by_exact: bool = False
     began: float = field(default_factory=time.monotonic)
 
     def left(self) -> float | None:
@@ -82,11 +79,14 @@ class Hunt:
             self.prices, self.from_prices = prices, bound
         self.tighten(bound)
 
-    def tighten(self, bound: float, by_exact: bool = False) -> None:
+    def tighten(self, bound: float) -> None:
         """Take a bound if it is better; no bound is below a plan that is at hand."""
-        if bound < self.bound:
-            self.bound, self.by_exact = bound, by_exact
-        self.bound = max(self.bound, self.objective)
+        self.bound = max(min(self.bound, bound), self.objective)
+
+    @property
+    def by_exact(self) -> bool:
+        """Whether the bound rests on the exact solver, or on branching, besides the prices."""
+        return self.bound < self.from_prices
 
     def report_bound(self, bound: float) -> None:
         """Tell whoever watches how far down the prices have brought the bound."""

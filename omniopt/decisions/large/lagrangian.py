@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from omniopt.decisions.large.shape import Large
 from omniopt.decisions.large.sweep import Engine, Sweep, gains
@@ -205,7 +205,7 @@ def _lowest(bent: np.ndarray, slope: np.ndarray, least: np.ndarray, most: np.nda
         if not len(free):
             break
         toward = np.zeros_like(step)
-        toward[free] = -cho_solve(cho_factor(bent[np.ix_(free, free)]), gradient[free])
+        toward[free] = -_solved(bent[np.ix_(free, free)], gradient[free])
         length = 1.0
         while length > 1e-6:
             trial = np.clip(step + length * toward, least, most)
@@ -217,3 +217,13 @@ def _lowest(bent: np.ndarray, slope: np.ndarray, least: np.ndarray, most: np.nda
             break
         step, value = trial, lower
     return step
+
+
+def _solved(bent: np.ndarray, slope: np.ndarray) -> np.ndarray:
+    """Solve a positive definite system; what rounding has left indefinite is lifted as little as it takes."""
+    lift, size = 0.0, float(np.abs(bent).max()) or 1.0
+    while True:
+        try:
+            return np.asarray(cho_solve(cho_factor(bent + lift * np.eye(len(bent))), slope))
+        except LinAlgError:
+            lift = max(10.0 * lift, 1e-10 * size)

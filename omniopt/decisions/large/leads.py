@@ -10,7 +10,6 @@ from omniopt.decisions.large.prices import worth_table
 from omniopt.decisions.large.shape import Large
 from omniopt.decisions.large.sweep import Engine
 from omniopt.decisions.large.unit_search import find_sets
-from omniopt.decisions.large.unit_search import find_sets
 from omniopt.tables.storage import in_threads
 
 PART = 20_000  # units looked at in one go
