@@ -17,6 +17,8 @@ import numpy as np
 compiled = numba.njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 # the greatest of some numbers is the same in whatever order they are compared
 in_any_order = numba.njit(cache=True, nogil=True, error_model="numpy", _nrt=False, fastmath={"nnan", "nsz"})
+# many arrays go along: handing them over would take longer than what a small function does with them
+inlined = numba.njit(cache=True, nogil=True, error_model="numpy", _nrt=False, forceinline=True)
 making_arrays = numba.njit(cache=True, nogil=True, error_model="numpy")
 
 

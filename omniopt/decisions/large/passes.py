@@ -6,7 +6,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from omniopt.decisions.large.kernels import add_noise, compiled, fill_worths, make_work, making_arrays
+from omniopt.decisions.large.kernels import (
+    add_noise,
+    compiled,
+    fill_worths,
+    inlined,
+    make_work,
+    making_arrays,
+)
 from omniopt.decisions.large.shape import FREE, ONE
 from omniopt.decisions.large.unit_search import find_sets, search
 
@@ -92,7 +99,7 @@ def sweep_part(first, last, stride, data, rules, rows, table, width, near, sizes
     return Sums(value, low, smooth, mixed, contacts, cuts, impossible, use, tilt, curvature)
 
 
-@compiled
+@inlined
 def _alone(greatest, m, width, work):  # type: ignore[no-untyped-def]
     """Whether the best contact of a unit that may have one leads by ``width``; list it if so."""
     within, at = 0, -1
@@ -158,7 +165,7 @@ def _share_flips(first, m, width, data, rows, work, use, tilt, curvature, change
     return smooth, mixed
 
 
-@compiled
+@inlined
 def _add_use(s, p, first, data, work, use):  # type: ignore[no-untyped-def]
     """Add a set's measures, by bin."""
     for i in range(work.size[s]):

@@ -11,7 +11,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from omniopt.decisions.large.kernels import best_contacts, best_flips, compiled, insert, least, within
+from omniopt.decisions.large.kernels import (
+    best_contacts,
+    best_flips,
+    compiled,
+    inlined,
+    insert,
+    least,
+    within,
+)
 from omniopt.decisions.large.shape import FREE, ONE
 from omniopt.rules.unit_rows import ALWAYS, ANY
 
@@ -92,14 +100,24 @@ def _in_order(u, m, data, rules, lows, floor, fixed, work):  # type: ignore[no-u
     order, worth, size = work.left, work.worth, 0
     template, first, low = data.template[u], data.start[u], lows[1] > lows[0]
     k0 = rules.key_start[template]
+    for i in range(m):
+        order[size] = i
+        size += worth[i] > floor
     if low:
         _read_lows(u, m, data, rules, lows, work)
-    for i in range(m):
-        if worth[i] > floor or i == fixed or (low and worth[i] > -np.inf and rules.asked[k0 + work.key[i]]):
-            work.key[i] = data.key[first + i] if len(data.key) else data.bin[first + i] - data.base[u]
-            if i != fixed and _fits(i, template, rules, work):
+        for i in range(m):
+            if -np.inf < worth[i] <= floor and rules.asked[k0 + work.key[i]]:
                 order[size] = i
                 size += 1
+    if fixed >= 0:
+        work.key[fixed] = data.key[first + fixed] if len(data.key) else data.bin[first + fixed] - data.base[u]
+    matter, size = size, 0
+    for place in range(matter):
+        i = order[place]
+        work.key[i] = data.key[first + i] if len(data.key) else data.bin[first + i] - data.base[u]
+        if i != fixed and _fits(i, template, rules, work):
+            order[size] = i
+            size += 1
     gap = 1
     while gap < size // 3:
         gap = 3 * gap + 1
@@ -134,7 +152,7 @@ def _behind(i, j, worth):  # type: ignore[no-untyped-def]
     return worth[i] < worth[j] or (worth[i] == worth[j] and i > j)
 
 
-@compiled
+@inlined
 def _record(level, count, most, work):  # type: ignore[no-untyped-def]
     """Put the contacts taken into the list of sets."""
     total, size, member = work.total, work.size, work.member
@@ -148,7 +166,7 @@ def _record(level, count, most, work):  # type: ignore[no-untyped-def]
     return count
 
 
-@compiled
+@inlined
 def _follow(i, level, template, rules, work):  # type: ignore[no-untyped-def]
     """Take a contact, and list those that still go with all that are taken."""
     _count(i, 1, template, rules, work)
@@ -163,7 +181,7 @@ def _follow(i, level, template, rules, work):  # type: ignore[no-untyped-def]
     work.end[level + 1] = size
 
 
-@compiled
+@inlined
 def _fits(i, template, rules, work):  # type: ignore[no-untyped-def]
     """Whether a contact goes with those taken."""
     at = rules.key_start[template] + work.key[i]
@@ -178,7 +196,7 @@ def _fits(i, template, rules, work):  # type: ignore[no-untyped-def]
     return True
 
 
-@compiled
+@inlined
 def _count(i, by, template, rules, work):  # type: ignore[no-untyped-def]
     """Count a contact in (1) or out (-1)."""
     key = work.key[i]
@@ -192,7 +210,7 @@ def _count(i, by, template, rules, work):  # type: ignore[no-untyped-def]
             work.rows[rules.entry_row[e]] += by
 
 
-@compiled
+@inlined
 def _asks(r, template, rules, work):  # type: ignore[no-untyped-def]
     """Return how many classes a row's lower bound lacks, given the contacts taken."""
     trigger = rules.trigger[rules.row_start[template] + r]
@@ -203,7 +221,7 @@ def _asks(r, template, rules, work):  # type: ignore[no-untyped-def]
     return max(work.need[r] - work.rows[r], 0) if counts else 0
 
 
-@compiled
+@inlined
 def _low_kept(template, rules, lows, work):  # type: ignore[no-untyped-def]
     """Whether the lower bounds that count are reached."""
     for place in range(lows[0], lows[1]):
@@ -229,7 +247,7 @@ def _serve(level, r, short, template, rules, work):  # type: ignore[no-untyped-d
     return short, cost
 
 
-@compiled
+@inlined
 def _reachable(level, template, rules, lows, work):  # type: ignore[no-untyped-def]
     """Whether those that may follow can reach the lower bounds that count already."""
     for place in range(lows[0], lows[1]):
@@ -240,7 +258,7 @@ def _reachable(level, template, rules, lows, work):  # type: ignore[no-untyped-d
     return True
 
 
-@compiled
+@inlined
 def _bound(level, template, rules, lows, enough, work):  # type: ignore[no-untyped-def]
     """Bound what sets with one more contact are worth, or find that it is more than ``enough``.
 
