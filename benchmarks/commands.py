@@ -43,10 +43,11 @@ def python(*arguments: str, cores: int = 0, seconds: float | None = None) -> tup
         command = ["taskset", "-c", ",".join(map(str, sorted(_allowed())[:cores])), *command]
     paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    signal.signal(signal.SIGTERM, _leave)
     began, memory = time.perf_counter(), 0.0
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(
-            command, stdout=said, stderr=subprocess.STDOUT, env=environment, start_new_session=True
+            command, stdout=said, stderr=subprocess.STDOUT, env=environment, process_group=0
         )
         try:
             while process.poll() is None:
@@ -61,6 +62,11 @@ def python(*arguments: str, cores: int = 0, seconds: float | None = None) -> tup
             raise
         said.seek(0)
         return process.returncode, taken, memory, said.read().decode(errors="replace")
+
+
+def _leave(number: int, _: Any) -> None:
+    """End as an exception does, so that the process that was started is ended too."""
+    raise SystemExit(128 + number)
 
 
 def _peak_mb(process: int) -> float:
