@@ -61,6 +61,8 @@ class Claim:
         The bound that prices prove by themselves.
     prices : ndarray of float64, shape (k + q,)
         Of the limits, then of the earlier objectives.
+    bound_by : {"prices", "exact"} or None
+        What the bound stands on, where that may be the one or the other.
     """
 
     value: float
@@ -68,6 +70,7 @@ class Claim:
     bound: float
     from_prices: float
     prices: np.ndarray
+    bound_by: str | None = None
 
 
 def claims_of(
@@ -140,7 +143,7 @@ def _rank_entry(policy: Policy, rank: int, limits: int, claim: Claim, target: fl
         "bound_from_prices": objective.sign * claim.from_prices + 0.0,
         "prices": claim.prices[:limits].tolist(),
         "rank_prices": claim.prices[limits:].tolist(),
-    }
+    } | ({} if claim.bound_by is None else {"bound_by": claim.bound_by})
 
 
 def rule_entries(problem: Problem, chosen: np.ndarray, prices: np.ndarray) -> list[dict[str, Any]]:

@@ -20,8 +20,9 @@ import time
 import numpy as np
 
 from omniopt.decisions import exact
+from omniopt.decisions.large.entries import unit_of
 from omniopt.decisions.large.hunt import Hunt
-from omniopt.decisions.large.part import Part, part_of, use_of
+from omniopt.decisions.large.part import Part, part_of
 from omniopt.decisions.large.prices import worth_table
 from omniopt.decisions.large.sweep import BestSets, bound_of
 from omniopt.decisions.model import Model
@@ -67,9 +68,10 @@ def close(hunt: Hunt, prices: np.ndarray, noise: float, held: np.ndarray) -> Non
     sets = hunt.engine.best(worth_table(large, prices, held), noise=noise)
     units = _closest(sets.margin, FIRST)
     chosen = np.flatnonzero(sets.chosen)
+    chosen_unit = unit_of(large.columns, chosen)
     tries = TRIES
     while not (hunt.reached() or hunt.out_of_time()):
-        at = _Attempt(hunt, sets, units, chosen, prices, held)
+        at = _Attempt(hunt, sets, units, chosen, chosen_unit, prices, held)
         found = at.relaxed()
         if found is not None and not (tries > 0 and len(at.moved) and at.worth(found) < hunt.wanted()):
             at.finish(found)
@@ -87,20 +89,21 @@ class _Attempt:
     """The units left open at one time, and what becomes of them."""
 
     def __init__(
-        self, hunt: Hunt, sets: BestSets, units: np.ndarray, chosen: np.ndarray, prices: np.ndarray,
-        held: np.ndarray,
+        self, hunt: Hunt, sets: BestSets, units: np.ndarray, chosen: np.ndarray, chosen_unit: np.ndarray,
+        prices: np.ndarray, held: np.ndarray,
     ) -> None:  # fmt: skip
         large = hunt.large
         self.hunt, self.units, self.held = hunt, units, held
-        unit = np.searchsorted(large.columns.start, chosen, side="right") - 1
-        inside = np.isin(unit, units)
-        self.outside, self.outside_unit = chosen[~inside], unit[~inside]
+        inside = np.zeros(large.columns.units, bool)
+        inside[units] = True
+        others = ~inside[chosen_unit]
+        self.outside, self.outside_unit = chosen[others], chosen_unit[others]
         at = expand(large.columns.start[units], np.diff(large.columns.start)[units])
         loss = hunt.engine.losses(worth_table(large, prices, held), units)
         near = sets.chosen[at] | (loss <= NEAR * float(sets.margin[units].max(initial=0.0)))
         self.part: Part = part_of(large, units, self.outside, near)
         self.model: Model = self.part.model(held)
-        self.settled = float(large.system.objective @ use_of(large, self.outside))
+        self.settled = float(large.system.objective @ self.part.used)
         self.moved = np.zeros(0, np.int64)
 
     def relaxed(self) -> np.ndarray | None:
@@ -212,8 +215,7 @@ def _proven(hunt: Hunt, held: np.ndarray) -> bool:
     if np.diff(large.columns.start)[units].sum() > PROVABLE:
         return False
     chosen = np.flatnonzero(sets.chosen)
-    unit = np.searchsorted(large.columns.start, chosen, side="right") - 1
-    outside = chosen[~np.isin(unit, units)]
+    outside = chosen[~np.isin(unit_of(large.columns, chosen), units)]
     part = part_of(large, units, outside)
     _solved(hunt, part, np.ones(len(part), bool), np.zeros(len(part)), held, outside)
     return True
@@ -229,6 +231,6 @@ def _solved(
         hunt.offer(np.sort(np.concatenate([outside, part.at[outcome.values > 0.5]])))
     elif outcome.status == "infeasible" and hunt.chosen is None:
         raise Infeasible("no plan keeps all rules")
-    fixed = float(large.system.objective @ use_of(large, outside)) if len(outside) else 0.0
+    fixed = float(large.system.objective @ part.used)
     hunt.tighten(exact.rounded_up(outcome.bound + fixed))
     hunt.report("proof")

@@ -101,7 +101,7 @@ def judged(large: Large, chosen: np.ndarray) -> tuple[float, bool]:
     """Return what a choice is worth after fixed costs and penalties, and whether it keeps the limits."""
     system, used = large.system, use_of(large, chosen)
     extras = system.extras(large.coupling, used)
-    value = math.fsum([*objective_of(large, chosen).tolist(), *(system.extra_objective * extras).tolist()])
+    value = float(objective_of(large, chosen).sum() + system.extra_objective @ extras)
     total = system.matrix @ used + system.extra @ extras
     size = np.maximum(1.0, abs(system.matrix) @ np.abs(used) + abs(system.extra) @ extras)
     kept = (total >= system.lo - ROUNDING * size) & (total <= system.hi + ROUNDING * size)

@@ -32,6 +32,8 @@ class Part:
     locked : ndarray of int64
     opened : ndarray of bool, shape (g,)
         Cells that the others open.
+    used : ndarray of float64, shape (b t,)
+        The others' sums of measures by (bin, term).
     """
 
     at: np.ndarray
@@ -41,6 +43,7 @@ class Part:
     members: sparse.csr_array
     locked: np.ndarray
     opened: np.ndarray
+    used: np.ndarray
 
     def __len__(self) -> int:
         return len(self.at)
@@ -97,7 +100,7 @@ def part_of(large: Large, units: np.ndarray, outside: np.ndarray, kept: np.ndarr
     cells = large.coupling.cells
     members = sparse.csr_array(cells.member.tocsc()[:, place])
     locked = np.flatnonzero(np.isin(at, large.locked))
-    return Part(at, unit, part, rows, members, locked, cells.opened(used))
+    return Part(at, unit, part, rows, members, locked, cells.opened(used), used)
 
 
 def use_of(large: Large, chosen: np.ndarray) -> np.ndarray:

@@ -41,15 +41,16 @@ def large_plan(large: Large, found: list[Hunt], gap: float, seconds: dict[str, f
     assert chosen is not None
     prices = first.prices
     listed = large.candidates_given <= LISTED
+    claims = [_claim(hunt, chosen) for hunt in found]
     certificate = claims_of(
         large,
-        [_claim(hunt, chosen) for hunt in found],
+        claims,
         use_of(large, chosen),
         gap,
         candidates=len(large),
         customers=_customers(large),
         solver="decomposed",
-        bound_by="exact" if first.by_exact else "prices",
+        bound_by=claims[0].bound_by,
         rules=[*map(_without_range, rule_entries(large, chosen, prices))],
         dropped=large.dropped,
         notes=[*large.notes, *([] if listed else [TOO_MANY])],
@@ -108,7 +109,8 @@ def _without_range(entry: dict[str, Any]) -> dict[str, Any]:
 
 def _claim(hunt: Hunt, chosen: np.ndarray) -> Claim:
     value = hunt.objective if hunt.chosen is chosen else judged(hunt.large, chosen)[0]
-    return Claim(value, hunt.objective, hunt.bound, hunt.from_prices, hunt.prices)
+    by = "exact" if hunt.by_exact else "prices"
+    return Claim(value, hunt.objective, hunt.bound, hunt.from_prices, hunt.prices, by)
 
 
 def _customers(large: Large) -> int:

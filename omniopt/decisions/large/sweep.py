@@ -323,10 +323,11 @@ def bound_of(
     units = found.units * (found.contacts + 1) * float(largest.max(initial=0.0))
     terms = units + float(np.abs(prices * side).sum() + cells.sum())
     depth = (
-        int(np.diff(system.matrix.tocsc().indptr).max(initial=0)) + len(found.largest) + found.contacts + 64
+        int(np.diff(system.matrix.tocsc().indptr).max(initial=0)) + len(found.largest) + found.contacts + 128
     )
-    values = found.value.tolist() if isinstance(found, BestSets) else [found.value]
-    return math.fsum([*(prices * side), *values, *gained]) + terms * depth * float(np.finfo(np.float64).eps)
+    # numpy adds in pairs, so that the error of a sum grows with the logarithm of its length
+    value = float(np.sum(found.value))
+    return math.fsum([*(prices * side), value, *gained]) + terms * depth * float(np.finfo(np.float64).eps)
 
 
 def gains(extra: np.ndarray, held: np.ndarray | None) -> np.ndarray:
