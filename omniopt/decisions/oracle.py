@@ -22,6 +22,7 @@ from omniopt.decisions.relax import PRIMAL
 
 STRAIGHT = 4_000  # columns up to which the exact solver gets all that is open at once
 GROWTH = 4
+LEFT_OVER = 1e-12  # of a row, below which its numbers are rounding errors
 LARGE = 20_000  # columns from which the LP is solved by the primal simplex
 SAMPLE = 10_000  # candidates in a sample of a large problem
 KNOWN = 10  # plans that are kept, since one may answer a later question
@@ -277,7 +278,8 @@ class _Program:
         self.size = len(system.lower)
         matrix = system.matrix[:, self.columns]
         largest = abs(matrix).max(axis=1).toarray().ravel() if matrix.nnz else np.zeros(len(system.lo))
-        self.factor = np.where(largest > 0, 2.0 ** (1 - np.frexp(largest)[1]), 1.0)
+        # what rounding left of a sum is no number to scale by: HiGHS would refuse the slack of such a row
+        self.factor = np.where(largest > LEFT_OVER, 2.0 ** (1 - np.frexp(largest)[1]), 1.0)
         self.highs = highspy.Highs()
         for option, value in (("output_flag", False), ("threads", 1), ("solver", "simplex")):
             self.highs.setOptionValue(option, value)

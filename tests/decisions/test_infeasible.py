@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import pickle
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import tiny
 from click.testing import CliRunner
 from impossible import DAYS, START, guarantee_against_budget, two_clashes, world
 
@@ -260,3 +262,9 @@ def test_the_grain_of_a_sum_tells_which_bounds_it_can_meet() -> None:
     rows = member_rows.MemberRows.of(build_problem(made.project()))
     assert rows.grain.tolist() == [6.0, 0.25, 0.0]
     assert np.allclose(rows.hi, [18.0, 3.75, 5.0])
+
+
+def test_what_rounding_leaves_of_a_ratio_is_no_number_to_scale_by() -> None:
+    """A row of the diagnosis holds nothing but 1e-15, what is left of 0.3 - 3 × 0.1."""
+    with pytest.raises(oo.Infeasible, match="cannot be kept together"):
+        oo.optimize(tiny.make(Random(1001025)).project(), gap=0.0)
