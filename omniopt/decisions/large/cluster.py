@@ -14,6 +14,8 @@ import functools
 import logging
 import math
 import os
+import signal
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -55,11 +57,7 @@ def engines(address: str) -> Iterator[Callable[[Columns, Templates, System, int]
     with ExitStack() as stack:
         try:
             if address == LOCAL:
-                cluster = LocalCluster(
-                    n_workers=len(os.sched_getaffinity(0)), threads_per_worker=1, memory_limit=0,
-                    dashboard_address=":0", silence_logs=logging.ERROR,
-                )  # fmt: skip
-                client = stack.enter_context(Client(stack.enter_context(cluster)))
+                client = stack.enter_context(Client(stack.enter_context(_local())))
             else:
                 client = stack.enter_context(Client(address, timeout=ANSWER))
             client.wait_for_workers(1, timeout=ANSWER)
@@ -73,6 +71,20 @@ def engines(address: str) -> Iterator[Callable[[Columns, Templates, System, int]
             ) from None
         _check_versions(client)
         yield functools.partial(ClusterEngine, client=client)
+
+
+def _local() -> LocalCluster:
+    """Start a worker on each core, which leaves it to this process what Ctrl-C means."""
+    in_front = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN) if in_front else None  # is inherited
+    try:
+        return LocalCluster(
+            n_workers=len(os.sched_getaffinity(0)), threads_per_worker=1, memory_limit=0,
+            dashboard_address=":0", silence_logs=logging.ERROR,
+        )  # fmt: skip
+    finally:
+        if in_front:
+            signal.signal(signal.SIGINT, before)
 
 
 def _check_versions(client: Client) -> None:
