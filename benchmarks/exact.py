@@ -88,10 +88,10 @@ def main() -> None:
     """Run the comparison and print it."""
     customers = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
     limit = float(sys.argv[2]) if len(sys.argv) > 2 else 600.0
-    oo.optimize(synthetic(200), gap=GAP)  # compiles the kernels
+    oo.optimize(synthetic(200), gap=GAP, solver="exact")  # compiles the kernels
     project = synthetic(customers)
     project.read()
-    ours, plan = timed(oo.optimize, project, GAP)
+    ours, plan = timed(oo.optimize, project, GAP, None, "exact")
     problem = build_problem(project)
     starts = np.flatnonzero(np.diff(problem.candidates.customer, prepend=-1))
     yardstick, _ = timed(np.maximum.reduceat, problem.objective, starts)

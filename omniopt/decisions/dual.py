@@ -15,7 +15,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize
 
 from omniopt.decisions import kernels
 from omniopt.decisions.hard import MOST, HardUnits
@@ -217,6 +216,8 @@ def lowered(
     Quasi-Newton steps on a function with kinks end somewhere near its lowest point, which is
     all that is asked for here: any prices prove a bound.
     """
+    from scipy.optimize import minimize  # here, since it takes half a second to import
+
     system = problem.system
     if not len(prices):
         return prices

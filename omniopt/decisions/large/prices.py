@@ -35,6 +35,7 @@ SHRINK = 0.2
 NARROW = 1e-9  # last width
 STEPS = 60  # at one size of sample
 ROUNDS = 12  # over all units
+WARM_ROUNDS = 6  # from the prices of an earlier plan
 SMALL = 60_000  # units up to which all of them are always moved
 TRUST = 3.0  # how much further than the lead of units that are held worths may move
 NEAR = (0.1, 0.35)  # of the units are close to a change at first
@@ -118,12 +119,12 @@ class _Descent:
             return Prices(prices, bound_of(large, prices, swept, self.held), False, 1.0, 0.0, 0.0)
         self._measure()
         with threadpool_limits(1, "blas"):  # small matrices, and the cores are busy
-            state = _State(prices, WIDE * self.scale, self.scale)
-            if (prices == 0).all():
+            if prices.any():  # of an earlier plan, which may be far away
+                self._settle(_State(prices, 0.01 * WIDE * self.scale, self.scale), WARM_ROUNDS)
+            if self.best is None or not self.short <= self.gap * abs(self.best.bound):
+                state = _State(np.zeros_like(prices), WIDE * self.scale, self.scale)
                 self._sample(state)
-            else:
-                state.width *= 0.01
-            self._settle(state)
+                self._settle(state, ROUNDS)
         assert self.best is not None
         bound = bound_of(large, self.best.prices, self.best.swept, self.held)
         gone = self.best.bound < self.floor and bound / self.units < self._floor(self.engine)
@@ -171,7 +172,7 @@ class _Descent:
             state.width *= 2.0
             state.drift = _typical(worth_table(self.large, state.prices) - table)
 
-    def _settle(self, state: _State) -> None:
+    def _settle(self, state: _State, rounds: int) -> None:
         """Lower the bound over all units, moving only those that are close to a change."""
         aim = self.gap / 10
         if self.units < SMALL:
@@ -179,7 +180,7 @@ class _Descent:
             self.short = point.bound - point.mixed + point.gained
             return
         reach, expected = self._reach(state), -math.inf
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             rest, close = self.engine.near(worth_table(self.large, state.prices, self.held), reach)
             self.ground.sweeps += 1.0
             part = Bound(self.ground, close, self.units, rest, state.prices, TRUST * reach)
