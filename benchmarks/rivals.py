@@ -99,7 +99,7 @@ def _pulp(a: Arrays, solver: Any, seconds: float) -> Found:
     values = np.array([np.nan if v.varValue is None else v.varValue for v in x])
     known = not np.isnan(values).all()
     return {
-        "status": pulp.LpStatus[status],
+        "status": status.status_str if hasattr(status, "status_str") else pulp.LpStatus[status],  # PuLP 4, 3
         **_times(began, built, done, seconds),
         **(a.judged(np.nan_to_num(values)) if known else {}),
     }

@@ -14,7 +14,7 @@ from omniopt.decisions.large import close
 
 NUMBERS = st.integers(0, 10**9)  # a case can be made again by its number: tiny.make(Random(number))
 QUICK = settings(
-    max_examples=100, deadline=None, derandomize=True, database=None, phases=(Phase.explicit, Phase.generate),
+    max_examples=60, deadline=None, derandomize=True, database=None, phases=(Phase.explicit, Phase.generate),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large,
         HealthCheck.function_scoped_fixture],
 )  # fmt: skip
@@ -51,7 +51,7 @@ def test_plan_and_proof_are_those_of_brute_force(part: int, number: int) -> None
 
 
 @pytest.mark.parametrize("gap", [1e-4, 0.02])
-@settings(QUICK, max_examples=60)
+@settings(QUICK, max_examples=40)
 @given(number=NUMBERS)
 def test_bound_optimum_and_plan_are_in_order(gap: float, number: int) -> None:
     """With next to nothing left open at first, units join until the gap is met."""
