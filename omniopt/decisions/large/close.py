@@ -24,7 +24,7 @@ from omniopt.decisions.large.entries import unit_of
 from omniopt.decisions.large.hunt import Hunt
 from omniopt.decisions.large.part import Part, part_of
 from omniopt.decisions.large.prices import worth_table
-from omniopt.decisions.large.sweep import BestSets, bound_of
+from omniopt.decisions.large.sweep import BestSets, Engine, bound_of
 from omniopt.decisions.model import Model
 from omniopt.decisions.relax import LinearProgram
 from omniopt.decisions.restrict import WHOLE, restricted
@@ -36,6 +36,7 @@ GROWTH = 4
 TRIES = 3  # times that more units join at once where those at hand cannot be worth enough
 FIRST_WHOLE = 100  # units first handed to the exact solver besides those that the LP splits
 MOST = 100_000  # candidates that one LP holds at most
+SAMPLE = 4_000  # units that tell how far most best sets lead
 PROVABLE = 5_000  # candidates left open at most when the exact solver has to prove that they are best
 PATIENCE = 60.0  # seconds at most for one program of the exact solver, if it is not the last resort
 HURRY = 1.0  # seconds that each gets at least; later ones half of the time that the search took so far
@@ -65,7 +66,8 @@ def close(hunt: Hunt, prices: np.ndarray, noise: float, held: np.ndarray) -> Non
     if len(large) <= WHOLE:
         _everything(hunt, held)
         return
-    sets = hunt.engine.best(worth_table(large, prices, held), noise=noise)
+    table = worth_table(large, prices, held)
+    sets = _leads(hunt.engine, table, noise, GROWTH * FIRST)
     units = _closest(sets.margin, FIRST)
     chosen = np.flatnonzero(sets.chosen)
     chosen_unit = unit_of(large.columns, chosen)
@@ -82,7 +84,10 @@ def close(hunt: Hunt, prices: np.ndarray, noise: float, held: np.ndarray) -> Non
             _everything(hunt, held)
         if len(units) == large.columns.units or len(at.part) > MOST:
             return
-        units = np.union1d(_closest(sets.margin, GROWTH * len(units)), at.moved)
+        size = GROWTH * len(units)
+        if np.isfinite(sets.margin).sum() < size:
+            sets = _leads(hunt.engine, table, noise, GROWTH * size)
+        units = np.union1d(_closest(sets.margin, size), at.moved)
 
 
 class _Attempt:
@@ -100,11 +105,17 @@ class _Attempt:
         self.outside, self.outside_unit = chosen[others], chosen_unit[others]
         at = expand(large.columns.start[units], np.diff(large.columns.start)[units])
         loss = hunt.engine.losses(worth_table(large, prices, held), units)
-        near = sets.chosen[at] | (loss <= NEAR * float(sets.margin[units].max(initial=0.0)))
+        near = sets.chosen[at] | (loss <= NEAR * self._lead(sets.margin[units]))
         self.part: Part = part_of(large, units, self.outside, near)
         self.model: Model = self.part.model(held)
         self.settled = float(large.system.objective @ self.part.used)
         self.moved = np.zeros(0, np.int64)
+
+    def _lead(self, margin: np.ndarray) -> np.ndarray:
+        """Return for each candidate the units' largest margin; where the unit's own is not known, inf."""
+        known = np.isfinite(margin)
+        lead = np.where(known, margin[known].max(initial=0.0), np.inf)
+        return np.repeat(lead, np.diff(self.hunt.large.columns.start)[self.units])
 
     def relaxed(self) -> np.ndarray | None:
         """Solve the LP of the units and take what its prices prove; None if it has no solution.
@@ -126,11 +137,11 @@ class _Attempt:
         self.found = values
         prices = hunt.large.system.clipped(duals[: model.k])[0]
         table = worth_table(hunt.large, prices, self.held)
-        sets = hunt.engine.best(table)
+        sets = hunt.engine.best(table, width=0.0)
         if (self.held < 0).all():
             hunt.price(prices, bound_of(hunt.large, prices, sets))
         self._regret(table, sets)
-        self.margin = sets.margin[self.units]
+        self.margin = hunt.engine.taken(self.units).best(table).margin
         hunt.report(f"{len(self.units):,} units open")
         return values[: model.n]
 
@@ -187,6 +198,23 @@ class _Attempt:
         return wait if left is None else min(wait, left)
 
 
+def _leads(engine: Engine, table: np.ndarray, noise: float, count: int) -> BestSets:
+    """Return every unit's best set, with its margin for at least the ``count`` units of least margin.
+
+    Looking for another set takes the longer the further below the best one it may be; a sample tells
+    how far is enough.
+    """
+    width = math.inf
+    if 4 * count < engine.units:
+        some = engine.taken(np.arange(0, engine.units, max(1, engine.units // SAMPLE)))
+        margin = some.best(table, noise=noise).margin
+        width = float(np.quantile(margin, 2.0 * count / engine.units, method="higher"))
+    sets = engine.best(table, width=width, noise=noise)
+    if math.isfinite(width) and np.isfinite(sets.margin).sum() < count:
+        return engine.best(table, noise=noise)
+    return sets
+
+
 def _closest(margin: np.ndarray, size: int) -> np.ndarray:
     """Return the units that are closest to doing something else, ascending."""
     if size >= len(margin):
@@ -209,8 +237,8 @@ def _proven(hunt: Hunt, held: np.ndarray) -> bool:
     large = hunt.large
     if hunt.chosen is None or not np.isfinite(hunt.from_prices):
         return False
-    sets = hunt.engine.best(worth_table(large, hunt.prices, held))
     short = hunt.from_prices - hunt.objective + exact.SAFETY * max(1.0, abs(hunt.from_prices))
+    sets = hunt.engine.best(worth_table(large, hunt.prices, held), width=2.0 * short)
     units = np.flatnonzero(sets.margin <= short)
     if np.diff(large.columns.start)[units].sum() > PROVABLE:
         return False

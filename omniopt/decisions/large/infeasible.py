@@ -79,7 +79,7 @@ class _Proof:
     def stuck(self) -> list[str]:
         """Name units whose own rules leave them no choice."""
         large = self.large
-        sets = self.engine.best(worth_table(large, np.zeros(len(large.system)), self.held))
+        sets = self.engine.best(worth_table(large, np.zeros(len(large.system)), self.held), width=0.0)
         first = large.columns.start[:-1][np.isneginf(sets.value)]
         unit = large.grouping.of[customer_of(large.columns, first)]
         return [str(large.grouping.names[u]) for u in np.unique(np.append(unit, large.extra["unmet"][0]))]
