@@ -22,9 +22,10 @@ import numpy as np
 from omniopt.decisions import exact
 from omniopt.decisions.large.entries import unit_of
 from omniopt.decisions.large.hunt import Hunt
+from omniopt.decisions.large.margins import closest_sets
 from omniopt.decisions.large.part import Part, part_of
 from omniopt.decisions.large.prices import worth_table
-from omniopt.decisions.large.sweep import BestSets, Engine, bound_of
+from omniopt.decisions.large.sweep import BestSets, bound_of
 from omniopt.decisions.model import Model
 from omniopt.decisions.relax import LinearProgram
 from omniopt.decisions.restrict import WHOLE, restricted
@@ -36,7 +37,6 @@ GROWTH = 4
 TRIES = 3  # times that more units join at once where those at hand cannot be worth enough
 FIRST_WHOLE = 100  # units first handed to the exact solver besides those that the LP splits
 MOST = 100_000  # candidates that one LP holds at most
-SAMPLE = 4_000  # units that tell how far most best sets lead
 PROVABLE = 5_000  # candidates left open at most when the exact solver has to prove that they are best
 PATIENCE = 60.0  # seconds at most for one program of the exact solver, if it is not the last resort
 HURRY = 1.0  # seconds that each gets at least; later ones half of the time that the search took so far
@@ -67,7 +67,7 @@ def close(hunt: Hunt, prices: np.ndarray, noise: float, held: np.ndarray) -> Non
         _everything(hunt, held)
         return
     table = worth_table(large, prices, held)
-    sets = _leads(hunt.engine, table, noise, GROWTH * FIRST)
+    sets = closest_sets(hunt.engine, table, noise, GROWTH * FIRST)
     units = _closest(sets.margin, FIRST)
     chosen = np.flatnonzero(sets.chosen)
     chosen_unit = unit_of(large.columns, chosen)
@@ -86,7 +86,7 @@ def close(hunt: Hunt, prices: np.ndarray, noise: float, held: np.ndarray) -> Non
             return
         size = GROWTH * len(units)
         if np.isfinite(sets.margin).sum() < size:
-            sets = _leads(hunt.engine, table, noise, GROWTH * size)
+            sets = closest_sets(hunt.engine, table, noise, GROWTH * size)
         units = np.union1d(_closest(sets.margin, size), at.moved)
 
 
@@ -196,23 +196,6 @@ class _Attempt:
         wait = min(max(HURRY, spent / 2), PATIENCE)
         left = self.hunt.left()
         return wait if left is None else min(wait, left)
-
-
-def _leads(engine: Engine, table: np.ndarray, noise: float, count: int) -> BestSets:
-    """Return every unit's best set, with its margin for at least the ``count`` units of least margin.
-
-    Looking for another set takes the longer the further below the best one it may be; a sample tells
-    how far is enough.
-    """
-    width = math.inf
-    if 4 * count < engine.units:
-        some = engine.taken(np.arange(0, engine.units, max(1, engine.units // SAMPLE)))
-        margin = some.best(table, noise=noise).margin
-        width = float(np.quantile(margin, 2.0 * count / engine.units, method="higher"))
-    sets = engine.best(table, width=width, noise=noise)
-    if math.isfinite(width) and np.isfinite(sets.margin).sum() < count:
-        return engine.best(table, noise=noise)
-    return sets
 
 
 def _closest(margin: np.ndarray, size: int) -> np.ndarray:
