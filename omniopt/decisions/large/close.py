@@ -20,6 +20,7 @@ import time
 import numpy as np
 
 from omniopt.decisions import exact
+from omniopt.decisions.large.by_sets import close_by_sets, is_for
 from omniopt.decisions.large.entries import unit_of
 from omniopt.decisions.large.hunt import Hunt
 from omniopt.decisions.large.margins import closest_sets
@@ -66,6 +67,8 @@ def close(hunt: Hunt, prices: np.ndarray, noise: float, held: np.ndarray) -> Non
     if len(large) <= WHOLE:
         _everything(hunt, held)
         return
+    if is_for(large):
+        close_by_sets(hunt, prices, noise, held)
     table = worth_table(large, prices, held)
     sets = closest_sets(hunt.engine, table, noise, GROWTH * FIRST)
     units = _closest(sets.margin, FIRST)

@@ -92,8 +92,8 @@ def part_of(large: Large, units: np.ndarray, outside: np.ndarray, kept: np.ndarr
     place = columns.bin[at].astype(np.int64) * large.bins.width
     part = replace(
         system,
-        objective=_contributions(system.objective, place, measures),
-        matrix=_gathered(system.matrix, place, measures),
+        objective=contributions(system.objective, place, measures),
+        matrix=gathered(system.matrix, place, measures),
         lo=system.lo - rest,
         hi=system.hi - rest,
     )
@@ -118,7 +118,7 @@ def use_of(large: Large, chosen: np.ndarray) -> np.ndarray:
 def objective_of(large: Large, chosen: np.ndarray) -> np.ndarray:
     """Return what each contact of a choice adds to the objective at hand, as maximised."""
     place = large.columns.bin[chosen].astype(np.int64) * large.bins.width
-    return _contributions(large.system.objective, place, terms_of(large, chosen))
+    return contributions(large.system.objective, place, terms_of(large, chosen))
 
 
 def terms_of(large: Large, at: np.ndarray) -> np.ndarray:
@@ -126,14 +126,15 @@ def terms_of(large: Large, at: np.ndarray) -> np.ndarray:
     return np.concatenate([np.ones((len(at), 1)), large.columns.measures[at]], axis=1)
 
 
-def _contributions(vector: np.ndarray, place: np.ndarray, measures: np.ndarray) -> np.ndarray:
+def contributions(vector: np.ndarray, place: np.ndarray, measures: np.ndarray) -> np.ndarray:
+    """Turn numbers of (bin, term) into numbers of candidates."""
     total = np.zeros(len(place))
     for t in range(measures.shape[1]):
         total += vector[place + t] * measures[:, t]
     return total
 
 
-def _gathered(matrix: sparse.csr_array, place: np.ndarray, measures: np.ndarray) -> sparse.csr_array:
+def gathered(matrix: sparse.csr_array, place: np.ndarray, measures: np.ndarray) -> sparse.csr_array:
     """Turn rows over (bin, term) into rows over candidates."""
     by_column = matrix.tocsc()
     parts = [by_column[:, place + t] @ sparse.diags_array(measures[:, t]) for t in range(measures.shape[1])]
