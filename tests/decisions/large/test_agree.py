@@ -22,7 +22,6 @@ QUICK = settings(
 
 def assert_bracketed(case: tiny.Case, gap: float) -> None:
     """The bound is not below the optimum, the plan not above it, and their distance is the gap claimed."""
-    note(str(case))
     reference = case.reference()
     answer = reference.solve()
     plan = optimum(case, gap=gap, solver="decomposed")
@@ -60,7 +59,9 @@ def test_bound_optimum_and_plan_are_in_order(gap: float, number: int) -> None:
         patch.setattr(close, "FIRST", 1)
         patch.setattr(close, "GROWTH", 2)
         patch.setattr(close, "FIRST_WHOLE", 1)
-        assert_bracketed(tiny.make(Random(number)), gap)
+        case = tiny.make(Random(number))
+        note(str(case))
+        assert_bracketed(case, gap)
 
 
 @pytest.mark.slow
