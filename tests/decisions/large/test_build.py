@@ -51,7 +51,7 @@ def measure_of(large: Large, name: str) -> np.ndarray:
     return c.shown[name] if name in c.shown else bins.constant[name][c.bin]
 
 
-def agree(problem: Problem, large: Large) -> None:
+def assert_agree(problem: Problem, large: Large) -> None:
     """Candidates, reasons, notes and rows are the same."""
     bins, columns, candidates = large.bins, large.columns, problem.candidates
     assert len(large) == len(problem)
@@ -106,7 +106,7 @@ def rows_agree(large: Large, mine, theirs) -> None:  # type: ignore[no-untyped-d
 def test_the_same_problem(seed: int) -> None:
     found = both(make(Random(seed)).project())
     if found is not None:
-        agree(*found)
+        assert_agree(*found)
 
 
 @pytest.mark.parametrize("seed", range(150, 200))
@@ -115,7 +115,7 @@ def test_lots_of_few_candidates(seed: int, monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setattr(module, "LOT", 2)
     found = both(make(Random(seed)).project())
     if found is not None:
-        agree(*found)
+        assert_agree(*found)
 
 
 @pytest.mark.parametrize("seed", range(200, 220))
@@ -125,7 +125,7 @@ def test_long_columns_in_files(seed: int, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(storage, "available_memory", lambda: 0)
     found = both(make(Random(seed)).project())
     if found is not None:
-        agree(*found)
+        assert_agree(*found)
 
 
 @pytest.mark.parametrize("name", [*broken.TABLES, *broken.POLICY])
@@ -137,4 +137,4 @@ def test_the_same_faults(tmp_path: Path, name: str) -> None:
         return  # of the project file, which both read alike
     found = both(project)
     if found is not None:
-        agree(*found)
+        assert_agree(*found)

@@ -96,7 +96,7 @@ def same(one: Any, other: Any) -> None:
         np.testing.assert_array_equal(getattr(one, field.name), getattr(other, field.name), field.name)
 
 
-def agree(here: Engine, there: Engine, worth: np.ndarray) -> None:
+def assert_agree(here: Engine, there: Engine, worth: np.ndarray) -> None:
     for options in ({}, {"stride": 7}, {"width": 0.5, "curvature": True}, {"stride": 3, "width": 2.0}):
         same(here.sweep(worth, **options), there.sweep(worth, **options))
     same(here.best(worth), there.best(worth))
@@ -113,7 +113,7 @@ def test_passes_are_the_same_to_the_last_bit(workers: Any, problem: Any) -> None
     here, system = Engine(*problem), problem[2]
     assert len(here.cuts) > 10
     with engines(workers.scheduler_address) as engine_of:
-        agree(here, engine_of(*problem), table(system))
+        assert_agree(here, engine_of(*problem), table(system))
 
 
 def test_one_worker_brings_the_same(problem: Any) -> None:
@@ -123,7 +123,7 @@ def test_one_worker_brings_the_same(problem: Any) -> None:
         ) as one,
         engines(one.scheduler_address) as engine_of,
     ):
-        agree(Engine(*problem), engine_of(*problem), table(problem[2]))
+        assert_agree(Engine(*problem), engine_of(*problem), table(problem[2]))
 
 
 def test_a_worker_that_dies_is_survived(workers: Any, problem: Any) -> None:
