@@ -154,6 +154,7 @@ class _Descent:
         worst = engine.sweep(np.where(np.isfinite(free), -free, -np.inf)).value / engine.units
         miss = np.where(system.slack_side > 0, system.lo[system.slack_row], system.hi[system.slack_row])
         miss = np.abs(miss) + self.engine.candidates * self.ground.steep[system.slack_row]
+        miss += np.asarray(abs(system.extra[:, : system.g]).sum(axis=1)).ravel()[system.slack_row]
         others = np.minimum(system.extra_objective[: system.g], 0.0).sum()
         others += np.minimum(system.extra_objective[system.g :], 0.0) @ miss
         return -worst - 1e-3 * self.scale + float(others) / self.units

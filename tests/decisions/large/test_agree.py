@@ -64,6 +64,12 @@ def test_bound_optimum_and_plan_are_in_order(gap: float, number: int) -> None:
         assert_bracketed(case, gap)
 
 
+def test_an_open_cell_may_cost_more_than_all_contacts_are_worth(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fixed cost in the denominator of a ratio with a penalty: the plan is worth little, but it is one."""
+    monkeypatch.setattr(close, "WHOLE", 0)
+    assert_bracketed(tiny.make(Random(1119)), 1e-3)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("hundred", range(10))
 def test_thousands_of_problems(hundred: int) -> None:
