@@ -114,7 +114,7 @@ class ResponseModel:
         return self.calibration(self.pipeline.decision_function(rows), rows[LEVELS])
 
 
-def fit(tables: Tables, seed: int = 0) -> ResponseModel:
+def fit(tables: Tables, seed: int = 0, learn_from: pd.Index | None = None) -> ResponseModel:
     """Learn from past contacts how customers respond.
 
     A response is the outcome ``responded``. Left out are planned and bounced contacts, those whose outcome is
@@ -151,6 +151,8 @@ def fit(tables: Tables, seed: int = 0) -> ResponseModel:
     _check_presence(tables)
     features = Features(tables)
     usable = _usable(features.contacts)
+    if learn_from is not None:
+        usable &= features.contacts["customer_id"].isin(learn_from).to_numpy(bool)
     contacts = features.contacts[usable]
     later, split = _split(contacts, seed, tables)
     rows, y = features.of_contacts(usable), contacts["response"].to_numpy()
