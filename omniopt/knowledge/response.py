@@ -129,6 +129,9 @@ def fit(tables: Tables, seed: int = 0, learn_from: pd.Index | None = None) -> Re
     seed : int
         Decides how customers are divided for the evaluation; the scores do not depend on it unless all
         contacts are of one day.
+    learn_from : pandas.Index, optional
+        Ids of the customers whose contacts train and calibrate the model; all if not given. What happened to
+        the others still describes them when they are scored.
 
     Returns
     -------
