@@ -155,7 +155,7 @@ def fit(tables: Tables, seed: int = 0, learn_from: pd.Index | None = None) -> Re
     features = Features(tables)
     usable = _usable(features.contacts)
     if learn_from is not None:
-        usable &= features.contacts["customer_id"].isin(learn_from).to_numpy(bool)
+        usable = usable & features.contacts["customer_id"].isin(learn_from).to_numpy(bool)
     contacts = features.contacts[usable]
     later, split = _split(contacts, seed, tables)
     rows, y = features.of_contacts(usable), contacts["response"].to_numpy()
