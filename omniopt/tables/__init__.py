@@ -26,7 +26,7 @@ import pyarrow as pa
 from omniopt.errors import Faults, nearest
 from omniopt.tables import check
 from omniopt.tables.coded import Coded, RepeatedKey, code_frame, read_coded
-from omniopt.tables.contract import COMMON, CONTRACT, OUTCOMES, Column, TableSpec, spec_of
+from omniopt.tables.contract import ARMS, COMMON, CONTRACT, OUTCOMES, Column, TableSpec, spec_of
 from omniopt.tables.convert import CELL_LIMIT, Days, Place, column_values, is_empty
 from omniopt.tables.database import hide_password
 from omniopt.tables.sources import Source, display_name, load, pieces_of, rows_of, sha256_of, sha256_of_rows
@@ -37,6 +37,7 @@ LONGEST_FRAME = 50_000_000  # candidates of which a frame may be made to say wha
 PIECE = 1 << 20  # rows looked at together where there are more
 
 __all__ = [
+    "ARMS",
     "CONTRACT",
     "OUTCOMES",
     "Coded",
@@ -64,6 +65,7 @@ class Tables:
     Attributes
     ----------
     customers, offers, channels, actions, scores, candidates, consents, history : DataFrame or None
+    experiments : DataFrame or None
         None where the project does not give the table.
     coded : Coded or None
         The candidates as columns of codes and numbers, in place of ``candidates``, where that was asked for.
@@ -83,6 +85,7 @@ class Tables:
     candidates: pd.DataFrame | None = None
     consents: pd.DataFrame | None = None
     history: pd.DataFrame | None = None
+    experiments: pd.DataFrame | None = None
     coded: Coded | None = None
     extra: dict[str, pd.DataFrame] = field(default_factory=dict)
     inputs: dict[str, dict[str, Any]] = field(default_factory=dict)

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 #: What may stand in ``history.outcome``.
 OUTCOMES = ("sent", "delivered", "bounced", "opened", "clicked", "responded", "rejected", "unsubscribed")
 
+#: What may stand in ``experiments.arm``.
+ARMS = ("treated", "control", "explored")
+
 #: Columns whose name has the same meaning in every table, also in those the contract does not know.
 COMMON = {
     "customer_id": "id",
@@ -29,7 +32,8 @@ class Column:
     Parameters
     ----------
     kind : str
-        How its cells are read: id, text, number, probability, bool, date, time, days, timezone or outcome.
+        How its cells are read: id, text, number, probability, change (of a probability), bool, date, time,
+        days, timezone, outcome or arm.
     required : bool
         The table must have the column.
     filled : bool
@@ -130,6 +134,8 @@ CONTRACT: dict[str, TableSpec] = {
             "channel": _KEY,
             "p_response": Column("probability", required=True, filled=True),
             "value": Column("number"),
+            "uplift": Column("change", filled=True),
+            "p_unsubscribe": Column("probability", filled=True),
         },
         links={"customer_id": "customers", "offer_id": "offers", "channel": "channels"},
     ),
@@ -169,6 +175,21 @@ CONTRACT: dict[str, TableSpec] = {
             "value": Column("number"),
             "planned": Column("bool", default=False),
             "action_id": Column("id"),
+            "run_id": Column("id"),
+        },
+        links={"customer_id": "customers", "offer_id": "offers", "channel": "channels"},
+        may_be_empty=True,
+    ),
+    "experiments": TableSpec(
+        key=("customer_id", "offer_id", "channel", "date", "run_id"),
+        columns={
+            "customer_id": _KEY,
+            "offer_id": Column("id"),
+            "channel": Column("id"),
+            "arm": Column("arm", required=True, filled=True),
+            "probability": Column("probability", required=True, filled=True),
+            "stratum": Column("text"),
+            "date": Column("date", required=True, filled=True),
             "run_id": Column("id"),
         },
         links={"customer_id": "customers", "offer_id": "offers", "channel": "channels"},

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from omniopt.errors import Faults, nearest
-from omniopt.tables.contract import OUTCOMES
+from omniopt.tables.contract import ARMS, OUTCOMES
 
 #: So many cells of one column are named before the rest is only counted.
 CELL_LIMIT = 20
@@ -105,8 +105,8 @@ def column_values(column: pa.ChunkedArray, kind: str, place: Place, days: Days) 
     Returns
     -------
     pandas.Series
-        ``str`` for id, text, timezone and outcome; ``float64`` for number and probability; ``bool`` or
-        ``boolean`` for bool; ``int32`` or ``Int32`` for date, time and days. Empty cells are missing values.
+        ``str`` for id, text, timezone, outcome and arm; ``float64`` for number, probability and change;
+        ``bool`` or ``boolean`` for bool; ``int32`` or ``Int32`` for date, time and days. Empty cells are missing values.
     """
     try:
         column = _known_type(column)
@@ -119,7 +119,9 @@ def column_values(column: pa.ChunkedArray, kind: str, place: Place, days: Days) 
         case "number":
             return _numbers(column, place)
         case "probability":
-            return _probabilities(column, place)
+            return _between(column, 0, "no probability", place)
+        case "change":
+            return _between(column, -1, "no change of a probability", place)
         case "bool":
             return _booleans(column, place)
         case "date":
@@ -132,6 +134,8 @@ def column_values(column: pa.ChunkedArray, kind: str, place: Place, days: Days) 
             return _checked_text(column, _zones(), "no IANA time zone", place)
         case "outcome":
             return _checked_text(column, OUTCOMES, "no outcome", place)
+        case "arm":
+            return _checked_text(column, ARMS, "no arm of an experiment", place)
         case "free":
             return _attribute(column, place)
     return _ids(column, place)
@@ -279,10 +283,11 @@ def _numbers(column: pa.ChunkedArray, place: Place) -> pd.Series:
     return pd.Series(values.to_numpy(zero_copy_only=False))
 
 
-def _probabilities(column: pa.ChunkedArray, place: Place) -> pd.Series:
+def _between(column: pa.ChunkedArray, low: int, what: str, place: Place) -> pd.Series:
+    """Read numbers from `low` to 1."""
     values = _numbers(column, place)
-    outside = np.flatnonzero(((values < 0) | (values > 1)) & np.isfinite(values))
-    place.bad(outside, lambda row: f"{values[row]:g} is no probability", "Write a number from 0 to 1")
+    outside = np.flatnonzero(((values < low) | (values > 1)) & np.isfinite(values))
+    place.bad(outside, lambda row: f"{values[row]:g} is {what}", f"Write a number from {low} to 1")
     return values
 
 
