@@ -188,7 +188,7 @@ def _weekly_limits(n: float) -> list[Family]:
 def _activity_limits(n: float) -> list[Family]:
     """Limits of the kinds that the public instances have: assignments, budgets and sales."""
     return [
-        _least("spring mail", 0.05 * n, where={"channel": "mail", "action.period": 1}),
+        _least("spring mail", 0.04 * n, where={"channel": "mail", "action.period": 1}),
         _least("autumn e-mail", 0.05 * n, where={"channel": "email", "action.period": 4}),
         _least("launch sales", 0.01 * n, measure="response", where={"action.products": "new"}),
         _family("expiring sales", 0.005 * n, measure="response", where={"action.products": "expiring"}),
