@@ -35,7 +35,7 @@ def test_each_notebook_declares_where_it_works(checkout: Path, name: str) -> Non
 def test_the_parameters_of_a_run_are_those_the_handbook_names(checkout: Path) -> None:
     declared = merge({step.name: inspect(step) for step in find_steps(checkout / "notebooks")})
     handbook = (checkout / "docs" / "runs.md").read_text(encoding="utf-8")
-    assert set(declared) == {"gap", "time_limit", "solver", "rule_values"}
+    assert set(declared) == {"gap", "time_limit", "solver", "rule_values", "resamples"}
     assert all(f"| `{name}` |" in handbook for name in declared)
     assert all(parameter.help for parameter in declared.values())
 
