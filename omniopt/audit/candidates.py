@@ -7,7 +7,12 @@ With p the score, d the delivery rate, f the fallback channel and d_f = its own 
     cost     = unit_cost + (1−d)·unit_cost_f + response × incentive_cost
 
 Where the customer may not be contacted on f, or there is none, the terms of f vanish. An action with a cost
-of its own costs that instead of the channel's unit cost.
+of its own costs that instead of the channel's unit cost. With u the uplift and q the chance to unsubscribe,
+where they are known::
+
+    incremental_response = d·u + (1−d)·d_f·u_f
+    incremental_value    = incremental_response × value per response
+    annoyance            = (d·q + (1−d)·d_f·q_f) × what the customer's unsubscribing costs
 """
 
 from __future__ import annotations
@@ -17,6 +22,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from omniopt.audit import annoyance
 from omniopt.audit.allowed import Permission, ineligible, offer_valid, vetoed
 from omniopt.audit.arrays import code
 from omniopt.audit.history import DELIVERED, history_rows, outcome, planned
@@ -271,7 +277,6 @@ def _values(
     key = key * n_channels + code(world.ids["channel"], scores["channel"])
     order = np.argsort(key, kind="stable")
     key = key[order]
-    chance = scores["p_response"].to_numpy(dtype=float, na_value=np.nan)[order]
 
     def look_up(column: np.ndarray, channel: np.ndarray) -> np.ndarray:
         wanted = (rows.customer * n_offers + rows.offer) * n_channels + channel
@@ -281,16 +286,36 @@ def _values(
         return np.where(found, column[at] if len(key) else np.nan, np.nan)
 
     has = fallback >= 0
-    chance_f = np.where(has, look_up(chance, fallback), 0.0)
     rate_f = np.where(has, _delivery(inputs, rows.customer, fallback), 0.0)
-    response = rate * look_up(chance, rows.channel) + (1.0 - rate) * rate_f * chance_f
+
+    def both(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        return rate * first + (1.0 - rate) * rate_f * np.where(has, second, 0.0)
+
+    def expected(name: str) -> np.ndarray:
+        column = scores[name].to_numpy(dtype=float, na_value=np.nan)[order]
+        return both(look_up(column, rows.channel), look_up(column, fallback))
+
+    response = expected("p_response")
     measures = {"response": response}
     money = _column(world.frames["offer"], "value", np.nan)[rows.offer]
     if "value" in scores:
         override = look_up(scores["value"].to_numpy(dtype=float, na_value=np.nan)[order], rows.channel)
         money = np.where(np.isnan(override), money, override)
-    if "value" in scores or "value" in world.frames["offer"]:
+    priced = "value" in scores or "value" in world.frames["offer"]
+    if priced:
         measures["value"] = response * money
+    if "uplift" in scores:
+        measures["incremental_response"] = expected("uplift")
+        if priced:
+            measures["incremental_value"] = measures["incremental_response"] * money
+    if inputs.annoyance is not None:
+        if "p_unsubscribe" in scores:
+            gone = expected("p_unsubscribe")
+        else:
+            gone = both(
+                annoyance.chance(inputs, rows, rows.channel), annoyance.chance(inputs, rows, fallback)
+            )
+        measures["annoyance"] = gone * annoyance.loss(inputs, rows.customer)
     unit = _column(world.frames["channel"], "unit_cost", 0.0)
     of_action = "cost" in world.frames["action"]
     if of_action or "unit_cost" in world.frames["channel"]:

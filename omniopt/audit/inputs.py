@@ -48,6 +48,11 @@ class Inputs:
         The project's, or those its models made.
     given : Given or None
         The project's own candidates.
+    annoyance : tuple or None
+        What it costs when a customer unsubscribes (an amount or a customers' column), and how many days
+        make the pressure.
+    chances : ndarray or None
+        The chances to unsubscribe, where they are estimated: see `omniopt.audit.annoyance`.
     memo : dict
         What was worked out once for these customers.
     """
@@ -60,6 +65,8 @@ class Inputs:
     customers: np.ndarray | None = None
     scores: pd.DataFrame | None = None
     given: Given | None = None
+    annoyance: tuple[float | str, int] | None = None
+    chances: np.ndarray | None = None
     memo: dict[Any, np.ndarray] = field(default_factory=dict, repr=False)
     _positions: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
 
@@ -172,7 +179,9 @@ def read(
         horizon.days if horizon else None,
     )
     vetoes, locks = (_pairs(changes.get(key), key, faults) for key in ("vetoes", "locks"))
-    return Inputs(tables, policy, world, vetoes, locks)
+    said = project.spec.annoyance
+    annoyance = None if said is None else (said.loss, said.days)
+    return Inputs(tables, policy, world, vetoes, locks, annoyance=annoyance)
 
 
 def read_scores(inputs: Inputs, directory: Path) -> pd.DataFrame | None:

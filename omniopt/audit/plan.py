@@ -22,6 +22,8 @@ COLUMNS = (
     "customer_id", "action_id", "offer_id", "channel", "date", "fallback", "value", "cost", "response",
     "objective", "advantage",
 )  # fmt: skip
+# Measures that a plan shows where its candidates have them.
+FURTHER = ("incremental_response", "incremental_value", "annoyance")
 FILE = "plan.parquet"
 # So many rows are named one by one for each kind of fault; the rest are counted.
 NAMED = 5
@@ -66,7 +68,7 @@ def read(directory: Path, faults: Faults) -> pd.DataFrame | None:
     missing = [name for name in COLUMNS if name not in frame]
     for name in missing:
         faults.add("the column is missing", file=FILE, column=name)
-    for name in frame.columns.difference(COLUMNS):
+    for name in frame.columns.difference([*COLUMNS, *FURTHER]):
         faults.add("a plan has no such column", file=FILE, column=str(name))
     return None if missing else frame
 
@@ -141,7 +143,12 @@ def columns(inputs: Inputs, whole: pd.DataFrame, located: Located, faults: Fault
     wrong = np.flatnonzero(~(day == rows.day))
     dates = frame["date"].iloc[wrong[:NAMED]].astype("str").str[:10]
     _differ(faults, found[wrong], dates, [world.date(int(d)) for d in rows.day[wrong[:NAMED]]], "date")
-    for name in ("value", "cost", "response", "objective"):
+    for name in FURTHER:
+        if (name in frame) != (name in small.own):
+            what = "the column is missing" if name in small.own else "a plan has no such column"
+            faults.add(what, file=FILE, column=name)
+    further = [name for name in FURTHER if name in frame and name in small.own]
+    for name in ("value", "cost", "response", "objective", *further):
         numbers = pd.to_numeric(frame[name], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
         if name == "objective":
             true = small.objective

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from omniopt.audit import asked, contact, limits, pairs, plan, ranks
+from omniopt.audit import annoyance, asked, contact, limits, pairs, plan, ranks
 from omniopt.audit import certificate as cert
 from omniopt.audit.bound import Rules
 from omniopt.audit.candidates import Candidates
@@ -175,6 +175,8 @@ class _Audit:
                 words = f"it says {self.certificate.get(key)!r}, the policy {objective!r}"
                 faults.add(words, file=cert.FILE, column=key)
         inputs.scores = read_scores(inputs, self.directory)
+        if inputs.annoyance and inputs.scores is not None and "p_unsubscribe" not in inputs.scores:
+            inputs.chances = annoyance.chances(inputs)
         # The pass over all candidates also finds the plan's rows; what is wrong with the file comes later.
         self.frame = plan.read(self.directory, self.plan_faults)
         self.lots = Lots(inputs)

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from omniopt.actions.catalogue import Catalogue
+from omniopt.actions.valuation import BASIC, FURTHER
 from omniopt.decisions.problem import Problem
 from omniopt.errors import BadInput
 from omniopt.tables import read_parquet, sha256_of, write_parquet
@@ -22,7 +23,7 @@ from omniopt.tables import read_parquet, sha256_of, write_parquet
 if TYPE_CHECKING:
     from omniopt.decisions.large.shape import Large
 
-SHOWN = ("value", "cost", "response")  # measures of every contact
+SHOWN = BASIC  # measures of every contact
 ALTERNATIVES = 5  # best contacts not chosen that are kept for each customer
 FILES = (
     "plan.parquet", "certificate.json", "scores.parquet", "dropped.parquet", "alternatives.parquet",
@@ -40,7 +41,8 @@ class Plan:
         Everything the plan claims; what ``certificate.json`` holds.
     contacts : DataFrame
         One row per chosen contact: customer_id, action_id, offer_id, channel, date, fallback,
-        value, cost, response, objective, advantage. Sorted by customer_id, date, action_id.
+        value, cost, response, objective, advantage; and incremental_response, incremental_value and
+        annoyance where the candidates have them. Sorted by customer_id, date, action_id.
     dropped : DataFrame
         Candidates that were taken out before the decision, with the reason; empty, as the next, where
         there are more than a million candidates, of whom the certificate says how many went, and why.
@@ -189,7 +191,8 @@ def contact_frame(problem: Problem, index: np.ndarray) -> pd.DataFrame:
         measure = c.measures.get(name)
         known = measure[index] if measure is not None else action_measure(c.catalogue, name, c.action[index])
         columns[name] = np.full(len(index), np.nan) if known is None else known
-    return pd.DataFrame(columns).assign(objective=problem.sign * problem.objective[index])
+    frame = pd.DataFrame(columns).assign(objective=problem.sign * problem.objective[index])
+    return frame.assign(**{name: c.measures[name][index] for name in FURTHER if name in c.measures})
 
 
 def action_measure(catalogue: Catalogue, name: str, action: np.ndarray) -> np.ndarray | None:

@@ -17,9 +17,10 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from omniopt.actions.candidates import Candidates, build_candidates, value_candidates
+from omniopt.actions.candidates import Candidates, build_candidates
 from omniopt.actions.catalogue import Catalogue, build_catalogue
 from omniopt.actions.permission import build_permission
+from omniopt.actions.valuation import BASIC, FURTHER, value_candidates
 from omniopt.decisions.system import System, state_system
 from omniopt.errors import BadInput, Faults
 from omniopt.project import Project
@@ -210,9 +211,9 @@ def build_problem(project: Project, scores: pd.DataFrame | None = None) -> Probl
     model_scores = False
     if tables.candidates is None and not faults:
         scores, model_scores = find_scores(project, tables, scores)
-        value_candidates(candidates, scores, tables, faults)
+        value_candidates(candidates, scores, tables, project.spec.annoyance, faults)
     elif tables.candidates is None:  # only faults are still to be found: the measures' names have to be known
-        candidates.measures |= {name: np.zeros(len(candidates)) for name in ("value", "cost", "response")}
+        candidates.measures |= {name: np.zeros(len(candidates)) for name in (*BASIC, *FURTHER)}
     grouping = build_units(policy.contact, scopes)
     candidates = candidates.take(np.argsort(grouping.of[candidates.customer], kind="stable"))
     measures = Measures(candidates, scopes)

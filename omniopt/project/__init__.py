@@ -121,6 +121,7 @@ class Project:
         horizon: Mapping[str, Any] | Horizon | None = None,
         seed: int = 0,
         multi_valued: Mapping[str, str] | None = None,
+        annoyance: Mapping[str, Any] | None = None,
         **tables: pd.DataFrame,
     ) -> Project:
         """Make a project of DataFrames.
@@ -137,6 +138,8 @@ class Project:
             Seed of everything that draws random numbers.
         multi_valued : mapping, optional
             Columns that hold several values in a cell, and their separator.
+        annoyance : mapping, optional
+            ``{"loss": money, "days": n}``: what it costs when a customer unsubscribes.
         **tables : DataFrame
             The tables, by their names.
 
@@ -168,6 +171,7 @@ class Project:
             "horizon": horizon,
             "tables": dict.fromkeys(tables, "in memory"),
             "multi_valued": dict(multi_valued or {}),
+            "annoyance": annoyance,
             "policy": dict(rules),
         }
         spec = validated(raw, None, faults)
@@ -215,6 +219,12 @@ class Project:
                 project_file=self.file.name if self.file else None,
                 coded=coded,
             )
+            if self.spec.annoyance is not None and "candidates" in self._sources():
+                faults.add(
+                    "annoyance is worked out for candidates that the project makes itself; these are given",
+                    file=self.file.name if self.file else None,
+                    hint="Write the expected loss into a column annoyance of candidates",
+                )
             faults.raise_if_any()
             self._describe(tables)
             self._cache[kind] = tables

@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, field_validator
 
 from omniopt.errors import BadInput, Fault, Faults, nearest
+from omniopt.project.annoyance import Annoyance
 
 #: Name of the project file in a project's folder.
 PROJECT_FILE = "omniopt.yaml"
@@ -70,6 +71,7 @@ class ProjectFile(BaseModel):
     horizon: Horizon | None = None
     tables: dict[str, TableSource] = Field(min_length=1)
     multi_valued: dict[str, str] = {}
+    annoyance: Annoyance | None = None
     policy: Policy
 
     @field_validator("tables")
@@ -193,14 +195,17 @@ def validated(raw: dict[str, Any], file: str | None, faults: Faults) -> ProjectF
     return spec
 
 
+# Keys of the project file that are mappings with keys of their own.
+_MODELS: dict[str, type[BaseModel]] = {"horizon": Horizon, "tables": SqlSource, "annoyance": Annoyance}
+
+
 def _explain(problem: Any, file: str | None, faults: Faults) -> None:
     """Turn what pydantic says into the reader's words."""
     path = [str(part) for part in problem["loc"] if part not in ("text", "keys", "[key]")]
     key, place, hint = path[-1], ".".join(path[:-1]), None
     match problem["type"]:
         case "extra_forbidden":
-            models: dict[str, type[BaseModel]] = {"horizon": Horizon, "tables": SqlSource}
-            legal = models.get(path[0] if place else "", ProjectFile).model_fields
+            legal = _MODELS.get(path[0] if place else "", ProjectFile).model_fields
             message, hint = f"the key '{key}' is unknown", nearest(key, legal)
         case "missing":
             message = f"the key '{key}' is missing"

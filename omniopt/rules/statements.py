@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from omniopt.actions.candidates import value_candidates
+from omniopt.actions.valuation import value_candidates
 
 WIDTH = 128  # of the page
 BEGIN, END = "<!-- statements: begin -->", "<!-- statements: end -->"
@@ -59,11 +59,15 @@ _ALL = [
     Statement(
         PLAN, "value of a candidate",
         "What a contact is expected to bring and to cost, where the project works it out. p is the response "
-        "score, d the delivery rate, f the fallback channel, where there is one that may be used.",
+        "score, d the delivery rate, f the fallback channel, where there is one that may be used; u the "
+        "uplift and q the chance to unsubscribe, where they are known.",
         "every candidate j",
         "response_j = d p + (1 - d) d_f p_f\n"
         "value_j    = response_j × value per response\n"
-        "cost_j     = cost per contact + (1 - d) × unit cost of f + response_j × incentive",
+        "cost_j     = cost per contact + (1 - d) × unit cost of f + response_j × incentive\n"
+        "incremental_response_j = d u + (1 - d) d_f u_f\n"
+        "incremental_value_j    = incremental_response_j × value per response\n"
+        "annoyance_j            = (d q + (1 - d) d_f q_f) × loss",
     ),
     Statement(
         PLAN, "legs",

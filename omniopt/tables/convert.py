@@ -106,7 +106,8 @@ def column_values(column: pa.ChunkedArray, kind: str, place: Place, days: Days) 
     -------
     pandas.Series
         ``str`` for id, text, timezone, outcome and arm; ``float64`` for number, probability and change;
-        ``bool`` or ``boolean`` for bool; ``int32`` or ``Int32`` for date, time and days. Empty cells are missing values.
+        ``bool`` or ``boolean`` for bool; ``int32`` or ``Int32`` for date, time and days. Empty cells
+        are missing values.
     """
     try:
         column = _known_type(column)

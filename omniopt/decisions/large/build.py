@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from omniopt.actions.candidates import Delivery, Valuation
+from omniopt.actions.candidates import Delivery
 from omniopt.actions.catalogue import Catalogue, build_catalogue
+from omniopt.actions.valuation import BASIC, FURTHER, Valuation
 from omniopt.decisions.large.bins import (
     MISSED,
     asks_missed,
@@ -18,7 +19,6 @@ from omniopt.decisions.large.bins import (
     measures_asked,
 )
 from omniopt.decisions.large.columns import (
-    SHOWN,
     Layout,
     constants,
     lay_columns,
@@ -84,10 +84,11 @@ def build_large(project: Project, scores: pd.DataFrame | None = None) -> tuple[L
     if tables.coded is not None:
         measures = {name: living.kept(values) for name, values in tables.coded.measures.items()}
     elif faults:  # only faults are still to be found: the measures' names have to be known
-        measures = {name: np.zeros(len(living)) for name in SHOWN}
+        measures = {name: np.zeros(len(living)) for name in (*BASIC, *FURTHER)}
     else:
         scores, model_scores = find_scores(project, tables, scores)
-        measures = valued(living, bins, catalogue, Valuation(catalogue, scores, tables), faults)
+        valuation = Valuation(catalogue, scores, tables, project.spec.annoyance, faults)
+        measures = valued(living, bins, catalogue, valuation, faults)
     known = sorted(measures)
     bins, measures = _sort_measures(policy, tables, catalogue, living, bins, measures)
     grouping = build_units(policy.contact, scopes)
@@ -125,9 +126,8 @@ def _sort_measures(
 ) -> tuple[Bins, dict[str, np.ndarray]]:  # fmt: skip
     """Tell measures that differ within bins from those that do not; keep what is asked for or shown."""
     asked = measures_asked(policy, sorted(measures))
-    wanted = {
-        name: measures[name] for name in [*asked, *(n for n in SHOWN if n in measures and n not in asked)]
-    }
+    shown = [name for name in (*BASIC, *FURTHER) if name in measures and name not in asked]
+    wanted = {name: measures[name] for name in [*asked, *shown]}
     delivery = Delivery(catalogue, tables) if asks_missed(policy, bins, catalogue) else None
     if delivery is not None and delivery.personal:
         wanted[MISSED] = missed_share(living, bins, catalogue, delivery)

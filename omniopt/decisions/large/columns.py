@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 
-from omniopt.actions.candidates import Candidates, Delivery, Valuation
+from omniopt.actions.candidates import Candidates, Delivery
 from omniopt.actions.catalogue import Catalogue
+from omniopt.actions.valuation import Valuation
 from omniopt.decisions.large.shape import Bins, Columns
 from omniopt.decisions.large.sift import LOT, Living
 from omniopt.errors import Faults
@@ -16,17 +17,14 @@ from omniopt.rules.units import Units
 from omniopt.tables.order import lots_of
 from omniopt.tables.storage import empty_array, in_threads
 
-SHOWN = ("value", "cost", "response")  # what a plan shows of every contact
-
-
 # ---- measures
 
 
 def valued(
     living: Living, bins: Bins, catalogue: Catalogue, valuation: Valuation, faults: Faults
 ) -> dict[str, np.ndarray]:
-    """Work out value, cost and response of the living from scores."""
-    columns = {name: empty_array(len(living), np.float64) for name in SHOWN}
+    """Work out all measures of the living from scores."""
+    columns = {name: empty_array(len(living), np.float64) for name in valuation.names}
     lots = lots_of(living.start, LOT)
 
     def value(lot: tuple[int, int]) -> tuple[set[str], Faults]:
@@ -40,7 +38,7 @@ def valued(
     done = in_threads(value, lots)
     for _, own in done:
         faults.extend(own)
-    known = set(SHOWN).intersection(*(names for names, _ in done))
+    known = set(valuation.names).intersection(*(names for names, _ in done))
     return {name: values for name, values in columns.items() if name in known}
 
 

@@ -8,6 +8,7 @@ import numba
 import numpy as np
 import pandas as pd
 
+from omniopt.actions.valuation import FURTHER
 from omniopt.decisions.certificate import Claim, claims_of
 from omniopt.decisions.large.entries import customer_of, rule_entries
 from omniopt.decisions.large.hunt import Hunt, judged
@@ -85,7 +86,10 @@ def contact_frame(large: Large, at: np.ndarray, **own: np.ndarray) -> pd.DataFra
         measure = _measure(large, name, at, bin)
         known = action_measure(large.catalogue, name, action) if measure is None else measure
         columns[name] = np.full(len(at), np.nan) if known is None else known
-    frame = pd.DataFrame(columns | {"objective": large.sign * objective_of(large, at)} | own)
+    columns["objective"] = large.sign * objective_of(large, at)
+    further = {name: _measure(large, name, at, bin) for name in FURTHER}
+    columns |= {name: values for name, values in further.items() if values is not None}
+    frame = pd.DataFrame(columns | own)
     first = -own["worth"] if "worth" in own else large.catalogue.actions.day[action]
     order = np.lexsort((action, first, customer))
     return frame if (np.diff(order) == 1).all() else frame.take(order).reset_index(drop=True)

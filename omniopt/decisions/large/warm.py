@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from omniopt.actions.valuation import FURTHER
 from omniopt.decisions.certificate import dated
 from omniopt.decisions.large.bins import (
     asks_missed,
@@ -105,7 +106,7 @@ def restated(project: Project, before: Any, scores: pd.DataFrame | None) -> Larg
     if _within_units(policy) != _within_units(before.policy):
         large = _with_templates(large, scopes)
     coded, bins = before.tables.coded, before.bins
-    measures = SHOWN if coded is None else coded.measures
+    measures = (*SHOWN, *FURTHER) if coded is None else coded.measures
     known = [n for n in measures if coded is not None or _has(before, n)]
     stated = state_rows(policy, bins, before.tables, scopes, sorted(known))
     unique_faults(faults).raise_if_any()
