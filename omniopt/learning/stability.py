@@ -112,9 +112,9 @@ def stability(project: Project, plan: Plan, resamples: int = 10, gap: float = 1e
         hits += same
         offers += same_offer
         again.append((len(other.contacts), int(same.sum()), int(same_offer.sum()), other.objective))
-    share = 1.0 / max(resamples, 1)
+    made = max(resamples, 1)
     names = ["customer_id", "action_id", "offer_id", "channel"]
-    kept = plan.contacts[names].assign(kept=hits * share, kept_offer=offers * share)
+    kept = plan.contacts[names].assign(kept=hits / made, kept_offer=offers / made)
     columns = ["contacts", "same", "same_offers", "objective"]
     return Stability(pd.DataFrame(rescored), kept, pd.DataFrame(again, columns=columns))
 

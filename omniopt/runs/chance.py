@@ -11,7 +11,12 @@ from omniopt.runs.notebook import Run
 from omniopt.runs.report import Result
 
 #: Contacts that at least such a share of the plans have, and what to call them.
-_LEVELS = ((1.0, "in all"), (0.75, "in most"), (0.5, "in half or more"), (0.0, "in fewer"))
+_LEVELS = (
+    (1.0, "in all of them"),
+    (0.75, "in three quarters or more"),
+    (0.5, "in half or more"),
+    (0.0, "in fewer"),
+)
 
 
 def keep(run: Run, found: Stability | None) -> None:
@@ -38,8 +43,8 @@ def chance(result: Result) -> Fragment:
         f"was worth {number(told['claimed'])} on average, the other, which had no part in it, "
         f"{number(told['rescored'])}. "
         + (
-            f"The truth lies between them: up to {percent(told['optimism'])} of what such a plan promises is "
-            "owed to overestimated scores, and less of this one, whose model learnt from both halves."
+            f"The truth is likely to lie between them: up to {percent(told['optimism'])} of what such a plan "
+            "promises is owed to overestimated scores; less of this one, whose model learnt from both halves."
             if told["optimism"] * result.sign > 0
             else "So no overestimation shows."
         )
@@ -48,7 +53,7 @@ def chance(result: Result) -> Fragment:
         return Fragment(paragraph(first))
     second = (
         f"{number(told['plans'])} more plans were made, each with scores learnt from half of the customers. "
-        f"Of the {number(told['contacts'])} contacts, {percent(told['kept_share'])} stay on average; to "
+        f"Of the {number(told['contacts'])} contacts, {percent(told['kept_share'])} stay on average; for "
         f"{percent(told['kept_offer_share'])} the customer gets the same offer, be it on another day or "
         "channel. A contact that does not stay is not wrong: another one was worth nearly the same."
     )
