@@ -9,6 +9,7 @@ import numpy as np
 
 from omniopt.actions.candidates import Candidates
 from omniopt.actions.catalogue import Rows
+from omniopt.rules.distinct import distinct, numbered
 from omniopt.rules.policy import ColumnBound, Contact
 from omniopt.rules.statements import states
 from omniopt.rules.unit_rows import UnitRows
@@ -136,8 +137,7 @@ class ContactRows:
             return kind, every
         both = rows.followed_by(past)
         if rule.count == "occasions":
-            pairs = np.stack([owner, both.codes["channel"], both.day])
-            return np.unique(pairs, axis=1, return_inverse=True)[1], every
+            return numbered(owner, both.codes["channel"], both.day), every
         attribute = self.scopes.attribute(rule.count, rule.name)
         if attribute is None or attribute.separator:
             if attribute is not None:
@@ -149,7 +149,7 @@ class ContactRows:
         value = np.full(len(owner), -1, np.int64)
         if codes:
             value[index] = codes[0]
-        return np.unique(np.stack([owner, value]), axis=1, return_inverse=True)[1], value >= 0
+        return numbered(owner, value), value >= 0
 
     @states("horizon and calendar")
     def _period(self, rule: Contact, day: np.ndarray) -> np.ndarray:
@@ -244,8 +244,8 @@ class ContactRows:
         past = (index >= len(rows)) & (index < len(rows) + len(history))
         now = np.where(index >= len(rows), index - len(rows) - len(history), index)[~past]
         # a channel and its fallback may share a group
-        pairs = np.unique(np.stack([now, group[~past]]), axis=1)
-        return pairs[0], pairs[1], index[past] - len(rows), group[past]
+        now, group_now = distinct(now, group[~past])
+        return now, group_now, index[past] - len(rows), group[past]
 
 
 def matches(candidates: Candidates, scopes: Scopes, where: Mapping[str, Any], rule: str) -> np.ndarray:

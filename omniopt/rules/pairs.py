@@ -8,6 +8,7 @@ import numpy as np
 
 from omniopt.actions.candidates import Candidates
 from omniopt.rules.contact import matches
+from omniopt.rules.distinct import distinct
 from omniopt.rules.policy import Conflict, Requires
 from omniopt.rules.statements import states
 from omniopt.rules.unit_rows import UnitRows
@@ -53,7 +54,7 @@ class PairRows:
             return [windows.at_most(one, self.units.of[windows.owner], rule.name), forbidden]
         pairs = [followers(self._placed(a), self._placed(b), rule.days) for a, b, _ in orders]
         pair = np.concatenate(pairs, axis=1)
-        pair = np.unique(np.sort(pair[:, pair[0] != pair[1]], axis=0), axis=1)
+        pair = np.stack(distinct(*np.sort(pair[:, pair[0] != pair[1]], axis=0)))
         pair = pair[:, ~(barred[pair[0]] | barred[pair[1]])]
         two = np.full(pair.shape[1], 2, np.int64)
         member = pair.T.ravel()
@@ -75,7 +76,7 @@ class PairRows:
         if around:
             met[followers(asked, past, rule.days + 1)[0]] = True
             pairs.append(followers(asked, self._placed(filling), rule.days + 1)[::-1])
-        need, want = np.unique(np.concatenate(pairs, axis=1), axis=1)
+        need, want = distinct(*np.concatenate(pairs, axis=1))
         keep = (need != want) & ~met[want]
         need, want = need[keep], want[keep]
         order = np.lexsort((need, want))

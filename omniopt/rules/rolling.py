@@ -9,6 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from omniopt.rules.bounds import Key
+from omniopt.rules.distinct import distinct
 from omniopt.rules.statements import states
 from omniopt.rules.where import expand
 
@@ -120,8 +121,8 @@ def rolling_sides(
     sums = [(top, past)] + ([(bottom, past_over)] if bottom is not None and past_over is not None else [])
     held: list[list[int]] = [[] for _ in keys]
     for part, _ in sums:
-        pairs = np.unique(np.stack([part.renumbered(keys), day[part.candidate]]), axis=1)
-        for group, one in pairs.T.tolist():
+        pairs = distinct(part.renumbered(keys), day[part.candidate])
+        for group, one in np.stack(pairs, axis=1).tolist():
             held[group].append(one)
     for bound, lower in ((lo, True), (hi, False)):
         if bound is None:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from omniopt.rules.distinct import distinct
+
 ALWAYS, ANY = -1, -2  # triggers of a lower bound: it always counts, or if any member is chosen
 NO_CAP = np.iinfo(np.int32).max
 
@@ -119,7 +121,7 @@ class UnitRows:
         taken = chosen[self.member]
         if not taken.any():
             return np.zeros(len(self), np.int64)
-        classes = np.unique(np.stack([self.row[taken], self.occasion[taken]]), axis=1)[0]
+        classes = distinct(self.row[taken], self.occasion[taken])[0]
         return np.bincount(classes, minlength=len(self))
 
     def kept(self, chosen: np.ndarray) -> np.ndarray:

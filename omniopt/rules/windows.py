@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from omniopt.rules.distinct import distinct, numbered
 from omniopt.rules.statements import states
 from omniopt.rules.unit_rows import ALWAYS, ANY, UnitRows
 from omniopt.rules.where import expand
@@ -40,7 +41,7 @@ class Things:
         candidate: np.ndarray, owner: np.ndarray, day: np.ndarray, kind: np.ndarray, group: np.ndarray
     ) -> Things:
         """Sort the things, and number the owners' groups."""
-        _, owner_group = np.unique(np.stack([owner, group]), axis=1, return_inverse=True)
+        owner_group = numbered(owner, group)
         order = np.lexsort((candidate, day, owner_group))
         return Things(*(v[order] for v in (candidate, owner, day, kind, owner_group)))
 
@@ -75,7 +76,7 @@ class Things:
         begin, end = np.searchsorted(key, at), np.searchsorted(key, at + length)
         empty = begin == end  # all empty windows of an owner are one
         begin[empty] = end[empty] = np.repeat(first, len(days))[empty]
-        begin, end, of = np.unique(np.stack([begin, end, np.repeat(owner_group, len(days))]), axis=1)
+        begin, end, of = distinct(begin, end, np.repeat(owner_group, len(days)))
         return self._windows(begin, end, of)
 
     def _windows(self, begin: np.ndarray, end: np.ndarray, owner_group: np.ndarray | None = None) -> Windows:
@@ -84,7 +85,8 @@ class Things:
         past = self.candidate[thing] < 0
         kind = self.kind[thing]
         used, taken = _distinct_past(row, kind, past, len(begin))
-        new = np.unique(np.stack([row, kind])[:, ~past & ~taken], axis=1)[0]
+        fresh = ~past & ~taken
+        new = distinct(row[fresh], kind[fresh])[0]
         classes = np.bincount(new, minlength=len(begin))
         keep = ~past
         owner_group = self.owner_group[begin] if owner_group is None else owner_group
@@ -173,7 +175,7 @@ def _distinct_past(
     """Count the distinct classes of past contacts in each row, and mark the members that share one."""
     if not past.any():
         return np.zeros(rows, np.int64), np.zeros(len(row), bool)
-    _, pair = np.unique(np.stack([row, kind]), axis=1, return_inverse=True)
+    pair = numbered(row, kind)
     in_past = np.zeros(pair.max() + 1, bool)
     in_past[pair[past]] = True
     first = np.unique(pair[past], return_index=True)[1]
