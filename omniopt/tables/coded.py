@@ -291,7 +291,18 @@ def _mere_text(layout: _Layout, read: Iterable[dict[str, _Words]]) -> bool:
 
 def _ranked(pieces: list[pa.Array]) -> tuple[pa.Array, np.ndarray]:
     """Return the distinct words of the pieces, sorted, and the rank of every word, int32."""
-    words = pa.chunked_array(pieces or [pa.array([], pa.large_string())])
+    if not pieces:
+        return pa.array([], pa.large_string()), np.zeros(0, np.int32)
+    # writers like to repeat a file's dictionary in each of its row groups
+    fresh = [i == 0 or not piece.equals(pieces[i - 1]) for i, piece in enumerate(pieces)]
+    own = [piece for piece, new in zip(pieces, fresh, strict=True) if new]
+    ids, rank = _ranked_words(pa.chunked_array(own))
+    begin = np.cumsum([0, *map(len, own)])
+    number = np.cumsum(fresh) - 1
+    return ids, np.concatenate([rank[begin[n] : begin[n + 1]] for n in number])
+
+
+def _ranked_words(words: pa.ChunkedArray) -> tuple[pa.Array, np.ndarray]:
     words = (words.cast(pa.large_string()) if _is_text(words.type) else id_texts(words)).combine_chunks()
     words = words.fill_null("")  # which `_legal` takes for what it is
     if pc.all(pc.less_equal(words[:-1], words[1:]), min_count=0).as_py():
