@@ -8,22 +8,16 @@ import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import click
 
 from omniopt import __version__
 from omniopt.errors import BadInput, Fault, Infeasible, NotebookFailed, OmnioptError, nearest
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from omniopt.decisions import Plan
-    from omniopt.runs.pipeline import RunResult
+from omniopt.terminal import briefly, headline, progress, rule_by_rule, values_in_words, worth_in_words
 
 DONE, BUG, BAD_INPUT, STOPPED_EARLY, INTERRUPTED = 0, 1, 2, 4, 130
 
@@ -188,7 +182,7 @@ def check(project: Path) -> None:
 
     summary = decisions.check(oo.Project.load(project))
     lines = [f"{project} is in order."]
-    lines += [f"  {name.replace('_', ' ')}: {_briefly(value)}" for name, value in summary.items()]
+    lines += [f"  {name.replace('_', ' ')}: {briefly(value)}" for name, value in summary.items()]
     answer("\n".join(lines), {"ok": True, **summary})
 
 
@@ -243,7 +237,7 @@ def optimize(
         f"{worth_in_words(plan)}\n{len(customer):,} contacts with "
         f"{int((customer != customer.shift()).sum()):,} customers, written to {out}"
     )
-    data = {"ok": True, "out": str(out), "contacts": len(plan.contacts), **_headline(plan)}
+    data = {"ok": True, "out": str(out), "contacts": len(plan.contacts), **headline(plan)}
     if values:
         from omniopt.decisions.rule_values import save_values
 
@@ -310,9 +304,51 @@ def run(project: Path, pairs: tuple[tuple[str, str], ...], report_only: bool, re
     report = result.folder / "report.html"
     answer(
         f"{worth_in_words(result)}\nreport: {report}",
-        {"ok": True, "folder": str(result.folder), "report": str(report), **_headline(result)},
+        {"ok": True, "folder": str(result.folder), "report": str(report), **headline(result)},
     )
     leave(result.status)
+
+
+@cli.command()
+@click.argument("folders", metavar="RUN_DIR...", nargs=-1, required=True, type=a_path)
+@click.option("--outcomes", metavar="FILE", type=a_path,
+              help="What happened; without it the table called outcomes of the run's project.")  # fmt: skip
+@click.option("--append", "history", metavar="HISTORY", type=a_path,
+              help="Append the contacts with their outcomes to this history file.")  # fmt: skip
+@click.option("--answer-days", type=click.IntRange(0, 3650), default=14, show_default=True,
+              help="Days after a contact during which an answer may come.")  # fmt: skip
+@click.option("--by", "segments", metavar="COLUMN", multiple=True,
+              help="A column of customers whose values are segments. Repeat it for several.")  # fmt: skip
+@click.option("--plan", "other", metavar="DIR", type=a_path,
+              help="Estimate what the plan there, which was not run, would have brought.")  # fmt: skip
+@with_json
+def measure(
+    folders: tuple[Path, ...],
+    outcomes: Path | None,
+    history: Path | None,
+    answer_days: int,
+    segments: tuple[str, ...],
+    other: Path | None,
+) -> None:
+    """Say what the contacts of finished runs changed, against those held out; write it into their folders."""
+    from omniopt.runs import measured
+
+    columns = tuple(name.removeprefix("customer.") for name in segments)
+    results = measured.measure_all(folders, outcomes, answer_days, columns)
+    told = []
+    for result in results:
+        result.save()
+        row: dict[str, Any] = {"folder": str(result.run.folder), **result.as_dict()}
+        lines = measured.in_words(result)
+        if history is not None:
+            row["history"] = measured.append(result, history)
+            counts = ", ".join(f"{n} {name}" for name, n in row["history"].items() if name != "rows")
+            lines.append(f"  history {history}: {counts}")
+        if other is not None:
+            row["other_plan"] = measured.not_run(result, other).to_dict("records")
+            lines += measured.estimates_in_words(row["other_plan"])
+        told.append((row, "\n".join(lines)))
+    answer("\n".join(text for _, text in told), {"ok": True, "runs": [row for row, _ in told]})
 
 
 @cli.command()
@@ -349,78 +385,6 @@ def remove_plan(folder: Path) -> bool:
     for path in there:
         path.unlink()
     return bool(there)
-
-
-@contextmanager
-def progress() -> Iterator[Callable[[str, float, float], None] | None]:
-    """Show how objective and bound close in, on one line of a terminal; None in a log."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from tqdm import tqdm
-
-    from omniopt.decisions.certificate import gap_of
-
-    with tqdm(bar_format="{desc} [{elapsed}]", leave=False, file=sys.stderr) as line:
-
-        def tell(step: str, best: float, bound: float) -> None:
-            known = math.isfinite(best) and math.isfinite(bound)  # else there is no plan or no bound yet
-            found = f"{best:,.2f} of " if math.isfinite(best) else ""
-            gap = f", gap {gap_of(best, bound):.1e}" if known else ""
-            line.set_description_str(f"{step}: {found}at most {bound:,.2f}{gap}")
-
-        yield tell
-
-
-@contextmanager
-def rule_by_rule() -> Iterator[Callable[[str, int, int], None] | None]:
-    """Show on one line of a terminal which rule is left out now; None in a log."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from tqdm import tqdm
-
-    with tqdm(bar_format="{desc} [{elapsed}]", leave=False, file=sys.stderr) as line:
-        yield lambda name, at, of: line.set_description_str(f"without '{name}' ({at} of {of})")
-
-
-def values_in_words(frame: pd.DataFrame) -> str:
-    """Write what each rule costs as a short table, dearest first."""
-    if frame.empty:
-        return "There are no rules whose value could be told."
-    shown = frame.sort_values("gain_at_least", ascending=False, kind="stable")
-    lines = [("without", "", "gains at least", "at most", "")]
-    lines += [
-        (row.rule, row.kind, f"{row.gain_at_least:,.2f}", f"{row.gain_at_most:,.2f}", row.status)
-        for row in shown.itertuples()
-    ]
-    wide = [max(len(line[i]) for line in lines) for i in range(5)]
-    return "\n".join(
-        f"  {a:<{wide[0]}}  {b:<{wide[1]}}  {c:>{wide[2]}}  {d:>{wide[3]}}  {e}".rstrip()
-        for a, b, c, d, e in lines
-    )
-
-
-def worth_in_words(decided: Plan | RunResult) -> str:
-    """Say what a plan is worth and what is proven of it."""
-    distance = abs(decided.bound - decided.objective)
-    return (
-        f"{decided.status}: objective {decided.objective:,.2f}; no plan under these rules does better than "
-        f"{decided.bound:,.2f} (gap {decided.gap:.2g}, at most {distance:,.2f})"
-    )
-
-
-def _headline(decided: Plan | RunResult) -> dict[str, Any]:
-    return {name: getattr(decided, name) for name in ("status", "objective", "bound", "gap")}
-
-
-def _briefly(value: Any) -> str:
-    """Write a summary's value on one line."""
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_briefly(inner)}" for key, inner in value.items()) or "none"
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return ", ".join(_briefly(inner) for inner in value) or "none"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
 def main() -> None:

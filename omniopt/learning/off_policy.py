@@ -131,8 +131,8 @@ def _overlap(
     if possible is not None:
         could = pd.concat([possible[_KEY], draws[_KEY]])
         return float(pd.MultiIndex.from_frame(mine[_KEY]).isin(pd.MultiIndex.from_frame(could)).mean())
-    # If all could be drawn, the weights' sum is the number of contacts, but for chance.
-    slack = 2 * np.sqrt((weight**2).sum())
+    # If all could be drawn, the weights' sum is the number of contacts, but for chance: four errors of it.
+    slack = 4 * np.sqrt((weight**2).sum())
     return float(min((weight.sum() + slack) / len(mine), 1.0))
 
 

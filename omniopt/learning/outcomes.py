@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from omniopt.errors import Faults
+from omniopt.knowledge.evaluate import interval
 
 #: From the least that a contact can come to, to the most: of several outcomes the last one stands.
 STRENGTH = (
@@ -176,8 +177,9 @@ def of_contacts(
     -------
     pandas.DataFrame
         The contacts with ``outcome``, ``value`` (sum of what its responses brought, where values are given;
-        else missing) and ``planned``. A contact of which no outcome is known is ``sent`` as long as an answer
-        may come, then ``delivered``, which counts as no response; one that is still to come is planned.
+        else missing), ``planned`` and ``over``. A contact of which no outcome is known is ``sent`` as long as
+        an answer may come; when that time is over it is ``delivered``, which counts as no response. One that
+        is still to come is planned.
     """
     mine = contact >= 0
     at = contact[mine]
@@ -195,7 +197,52 @@ def of_contacts(
         value = np.where(outcome == "responded", brought, np.nan)
     planned = (day > known_until) & (best < 0)
     outcome[planned] = None
-    return contacts.assign(outcome=pd.array(outcome, dtype="str"), value=value, planned=planned)
+    return contacts.assign(outcome=pd.array(outcome, dtype="str"), value=value, planned=planned, over=over)
+
+
+def predicted_and_actual(contacts: pd.DataFrame) -> pd.DataFrame:
+    """Set predicted against actual responses and value of contacts whose time to answer is over.
+
+    Parameters
+    ----------
+    contacts : pandas.DataFrame
+        As `of_contacts` returns them, with ``predicted_response`` and ``predicted_value``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        For each offer and channel, then for all (``all``): ``contacts``; ``open``, those to which an answer
+        may still come, which are not compared; ``predicted`` and actual ``responses``; ``predicted_rate`` and
+        ``rate`` with the ends ``low`` and ``high`` of its 95 % interval; ``predicted_value`` and ``value``.
+    """
+    # Of younger contacts the first answers are known, and nothing of those who did not answer yet.
+    known = contacts["over"]
+    rows = contacts.assign(
+        known=known,
+        responded=(contacts["outcome"] == "responded") & known,
+        expected=contacts["predicted_response"].where(known, 0.0),
+        worth=contacts["predicted_value"].where(known, 0.0),
+        earned=contacts["value"].where(known),
+    )
+    whole = rows.assign(offer_id="all", channel="all")
+    parts = [rows, whole] if len(rows) else [rows]
+    table = pd.concat(
+        part.groupby(["offer_id", "channel"], as_index=False).agg(
+            contacts=("known", "size"), compared=("known", "sum"), predicted=("expected", "sum"),
+            responses=("responded", "sum"), predicted_value=("worth", "sum"),
+            value=("earned", lambda cells: cells.sum(min_count=1)),
+        )
+        for part in parts
+    )  # fmt: skip
+    table = table.reset_index(drop=True)
+    n = table["compared"].to_numpy(float)
+    share = {
+        name: np.divide(table[column], n, out=np.full(len(n), np.nan), where=n > 0)
+        for name, column in (("predicted_rate", "predicted"), ("rate", "responses"))
+    }
+    low, high = interval(table["responses"], n)
+    table = table.assign(open=table["contacts"] - table["compared"], **share, low=low, high=high)
+    return table.drop(columns="compared")
 
 
 def set_aside(reason: np.ndarray) -> dict[str, int]:

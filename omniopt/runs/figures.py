@@ -231,6 +231,33 @@ def forecast(
     return figure
 
 
+@_styled
+def effects(
+    labels: Sequence[str], centre: Sequence[float], low: Sequence[float], high: Sequence[float], unit: str
+) -> Figure:
+    """Draw effects with their intervals, and the line of no effect.
+
+    Parameters
+    ----------
+    labels : sequence of str
+        One line each.
+    centre, low, high : sequence of float
+        Each effect, and the ends of its interval.
+    unit : str
+        What they count.
+    """
+    figure, axes = _canvas(0.34 * len(labels) + 0.75)
+    at = np.arange(len(labels))
+    spread = np.clip([np.subtract(centre, low), np.subtract(high, centre)], 0, None)
+    axes.axvline(0, color="#8d9aa3", linewidth=1, linestyle=(0, (4, 3)))
+    axes.errorbar(centre, at, xerr=spread, fmt="o", color=ACCENT, markersize=6, linewidth=1.4)
+    axes.set_yticks(at, [shorten(label, 26) for label in labels])
+    axes.set(ylim=(len(labels) - 0.5, -0.5), xlabel=unit)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    return figure
+
+
 def shorten(label: str, length: int) -> str:
     """Cut a long label in its middle, where two labels differ least."""
     label, length = " ".join(str(label).split()), max(length, 8)

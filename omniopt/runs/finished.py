@@ -1,0 +1,119 @@
+"""A run that is over or under way, as its folder tells: its contacts, its arms, its first and last day."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from omniopt.decisions import Plan
+from omniopt.errors import Faults
+from omniopt.project import Project
+from omniopt.runs import manifest
+from omniopt.tables import Tables, read_table
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run whose contacts were made, as its folder tells.
+
+    Parameters
+    ----------
+    folder : Path
+        Where its files are.
+    run_id : str
+        Its name, which outcomes may give.
+    start : datetime.date or None
+        Day 1; None without a calendar.
+    last : int
+        Last day of the horizon; without a calendar that of the last contact.
+    contacts : DataFrame
+        plan.parquet, its dates as day numbers; value and response, which are what was expected, are called
+        ``predicted_value`` and ``predicted_response``.
+    experiment : DataFrame or None
+        Who was held out, explored or treated; None where the run had no control group.
+    tables : Tables or None
+        The tables of the run's project, if they can still be read.
+    """
+
+    folder: Path
+    run_id: str
+    start: datetime.date | None
+    last: int
+    contacts: pd.DataFrame
+    experiment: pd.DataFrame | None
+    tables: Tables | None
+
+    def date(self, day: float) -> Any:
+        """Write a day number as a date, where there is a calendar."""
+        return int(day) if self.start is None else str(self.start + datetime.timedelta(int(day) - 1))
+
+
+def open_run(folder: Path, project: Project | None = None) -> Finished:
+    """Read a run's folder.
+
+    Parameters
+    ----------
+    folder : Path
+        That of a run, or any with a plan.
+    project : Project, optional
+        The run's project; without it the certificate says where it is.
+
+    Raises
+    ------
+    BadInput
+        There is no plan, or what was held out cannot be read.
+    """
+    plan = Plan.load(folder)
+    horizon = plan.certificate.get("horizon")
+    start = datetime.date.fromisoformat(horizon["start"]) if horizon else None
+    contacts = plan.contacts.rename(columns={"value": "predicted_value", "response": "predicted_response"})
+    contacts["date"] = _days(contacts["date"], start)
+    last = horizon["days"] if horizon else int(contacts["date"].max()) if len(contacts) else 1
+    experiment = _experiment(folder / "experiment.parquet", start)
+    run_id = (manifest.read(folder) or {}).get("run_id")
+    if run_id is None and experiment is not None and len(experiment.get("run_id", pd.Series()).dropna()):
+        run_id = experiment["run_id"].dropna().iloc[0]
+    tables = None
+    written = plan.certificate.get("project")
+    if project is None and written and (folder / written).is_file():
+        project = Project.load(folder / written)
+    if project is not None:
+        tables = _shifted(project, start)
+    return Finished(folder, str(run_id or folder.resolve().name), start, last, contacts, experiment, tables)
+
+
+def _days(dates: pd.Series, start: datetime.date | None) -> pd.Series:
+    if start is None:
+        return dates.astype("int64")
+    return ((dates - pd.Timestamp(start)).dt.days + 1).astype("int64")
+
+
+def _experiment(path: Path, start: datetime.date | None) -> pd.DataFrame | None:
+    if not path.is_file():
+        return None
+    faults = Faults()
+    frame = read_table(path, "experiments", faults, horizon_start=start)
+    if not faults:
+        for row in np.flatnonzero(~(frame["probability"] > 0))[:20]:
+            faults.add("who could not get into this arm cannot stand in it", file=path.name, row=int(row) + 1,
+                       table="experiments", column="probability", hint="Write a number above 0")  # fmt: skip
+    faults.raise_if_any()
+    absent = {
+        name: pd.Series(pd.NA, frame.index, "str") for name in ("offer_id", "stratum") if name not in frame
+    }
+    return frame.assign(**absent)
+
+
+def _shifted(project: Project, start: datetime.date | None) -> Tables:
+    """Return the project's tables, with outcomes counted in the run's days: the project may have moved on."""
+    tables = project.read()
+    rows, horizon = tables.extra.get("outcomes"), project.spec.horizon
+    if rows is None or horizon is None or start is None or "date" not in rows:
+        return tables
+    moved = rows.assign(date=rows["date"] + (horizon.start - start).days)
+    return replace(tables, extra=tables.extra | {"outcomes": moved})
