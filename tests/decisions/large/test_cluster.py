@@ -148,13 +148,17 @@ def kill_one(client: Any) -> None:
     os.kill(pids[0], signal.SIGKILL)
 
 
+def within() -> Any:
+    """A cluster of one worker within this process."""
+    return distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0", silence_logs=50
+    )
+
+
 def test_this_machine_goes_on_alone(problem: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster_module, "PATIENCE", 1)
     here, worth = Engine(*problem), table(problem[2])
-    cluster = distributed.LocalCluster(
-        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0", silence_logs=50
-    )
-    with cluster, engines(cluster.scheduler_address) as engine_of:
+    with within() as cluster, engines(cluster.scheduler_address) as engine_of:
         there = engine_of(*problem)
         same(here.sweep(worth), there.sweep(worth))
         cluster.scale(0)
@@ -168,10 +172,7 @@ def test_this_machine_goes_on_alone(problem: Any, monkeypatch: pytest.MonkeyPatc
 def test_a_scheduler_that_goes_away_is_survived(problem: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster_module, "ANSWER", 2)
     here, worth = Engine(*problem), table(problem[2])
-    cluster = distributed.LocalCluster(
-        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0", silence_logs=50
-    )
-    with cluster, engines(cluster.scheduler_address) as engine_of:
+    with within() as cluster, engines(cluster.scheduler_address) as engine_of:
         there = engine_of(*problem)
         same(here.sweep(worth), there.sweep(worth))
         cluster.close()
