@@ -17,15 +17,18 @@ from omniopt.decisions.branching import FREE
 from omniopt.decisions.diagnosis import Clash, Diagnosis, Member, Move, Repair, Words
 from omniopt.decisions.infeasible import diagnosed, shown_group, unit_of_limit
 from omniopt.decisions.large.entries import customer_of
+from omniopt.decisions.large.hunt import Hunt
 from omniopt.decisions.large.prices import lowered, worth_table
 from omniopt.decisions.large.shape import Large
 from omniopt.decisions.large.sweep import Engine
+from omniopt.decisions.large.whole import with_whole_bounds
 from omniopt.decisions.problem import build_problem
+from omniopt.decisions.system import System
 from omniopt.errors import Infeasible
 
 SMALL = 400_000  # candidates up to which the small problems' diagnosis is used, which tries every way out
 SECONDS = 120.0
-NAMED = 5  # customers
+EASY = 0.1  # gap of plans that only have to keep some limits
 SURE = 1e-7  # of the sizes of the terms, from which a negative bound is more than rounding
 
 
@@ -41,32 +44,62 @@ def clash_of(large: Large, engine: Engine, prices: np.ndarray) -> Infeasible:
     """
     if len(large) <= SMALL:
         return diagnosed(build_problem(large.project, large.scores), None)
-    system = large.system
-    nothing = replace(
-        system,
-        objective=np.zeros_like(system.objective),
-        extra_objective=np.zeros_like(system.extra_objective),
-    )
-    proof = _Proof(replace(large, system=nothing), engine.of(nothing))
+    proof = _proof_for(large, engine)
     stuck = proof.stuck()
     if len(stuck):
         return _said(large, (), 0.0, tuple(stuck), True)
-    found = proof.of(prices)
+    deadline, minimal = time.monotonic() + SECONDS, True
+    found = proof.of(prices, np.ones(len(prices), bool), deadline)
     if found is None:
         return Infeasible("no plan keeps all the rules, though no few of them could be named: "
                           "they leave less room than rounding")  # fmt: skip
-    deadline, minimal = time.monotonic() + SECONDS, True
-    for k in np.flatnonzero(found):
-        if not found[k]:
+    for k in np.argsort(np.abs(found), kind="stable"):  # the least priced is the least likely to matter
+        if found[k] == 0.0:
             continue
-        if time.monotonic() > deadline:
-            minimal = False
-            break
-        without = proof.of(found, left_out=int(k))
+        others = (found != 0.0) & (np.arange(len(found)) != k)
+        without = proof.without(found, int(k))
+        if without is None and not _can_be_kept(large, engine, others, deadline):
+            without = proof.of(np.where(others, found, 0.0), others, deadline)
+            minimal &= without is not None
         found = found if without is None else without
     rows = np.flatnonzero(found)
     short = proof.value(found)[0]
     return _said(large, tuple((int(k), float(found[k])) for k in rows), short, (), minimal)
+
+
+def is_impossible(large: Large, engine: Engine, prices: np.ndarray) -> bool:
+    """Whether prices prove by themselves that no plan keeps all limits.
+
+    Parameters
+    ----------
+    large : Large
+    engine : Engine
+    prices : ndarray of float64, shape (k + q,)
+    """
+    return _negative(*_proof_for(large, engine).value(prices))
+
+
+def _proof_for(large: Large, engine: Engine) -> _Proof:
+    """Leave the objective out, and bring bounds to what whole numbers of contacts can reach."""
+    system = replace(
+        with_whole_bounds(large),
+        objective=np.zeros_like(large.system.objective),
+        extra_objective=np.zeros_like(large.system.extra_objective),
+    )
+    return _Proof(replace(large, system=system), engine.of(system))
+
+
+class Impossible(Infeasible):
+    """No plan keeps all the rules, as prices prove.
+
+    Parameters
+    ----------
+    prices : ndarray of float64, shape (k + q,)
+    """
+
+    def __init__(self, prices: np.ndarray) -> None:
+        super().__init__("no plan keeps all rules")
+        self.prices = prices
 
 
 class _Proof:
@@ -93,27 +126,51 @@ class _Proof:
         terms = float(np.abs(prices * side).sum()) + found.size
         return float(prices @ side) + found.value + float(np.maximum(extra, 0.0).sum()), terms
 
-    def of(self, prices: np.ndarray, left_out: int = -1) -> np.ndarray | None:
-        """Return prices that prove the clash, without those of one limit; None if none were found."""
-        large = self.large
-        if left_out >= 0:
-            system = large.system
-            lo, hi = system.lo.copy(), system.hi.copy()
-            lo[left_out], hi[left_out] = -math.inf, math.inf
-            large = replace(large, system=replace(system, lo=lo, hi=hi))
-            prices = np.where(np.arange(len(prices)) == left_out, 0.0, prices)
-        proof = _Proof(large, self.engine)
-        scale = float(np.abs(prices).max(initial=0.0))
-        start = large.system.clipped(prices / (scale or 1.0))[0]
-        if not _negative(*proof.value(start)):
-            deadline = time.monotonic() + SECONDS / 4
-            found = lowered(large, self.engine, start, self.held, 0.0, deadline, lambda _: None)
-            start = found.prices
-            if not _negative(*proof.value(start)):
-                return None
-        largest = float(np.abs(start).max())
-        start = np.where(np.abs(start) > 1e-6 * largest, start, 0.0)
-        return start / largest if _negative(*proof.value(start)) else None
+    def without(self, prices: np.ndarray, k: int) -> np.ndarray | None:
+        """Return prices without that of one limit, if they prove the clash by themselves."""
+        return self._scaled(np.where(np.arange(len(prices)) == k, 0.0, prices))
+
+    def of(self, prices: np.ndarray, rows: np.ndarray, deadline: float) -> np.ndarray | None:
+        """Look for prices of some limits that prove the clash, from where some prices are."""
+        found = self._scaled(np.where(rows, prices, 0.0))
+        if found is not None or time.monotonic() > deadline:
+            return found
+        large = replace(self.large, system=_only(self.large.system, rows))
+        start = large.system.clipped(prices / (np.abs(prices).max(initial=0.0) or 1.0))[0]
+        ends = min(deadline, time.monotonic() + SECONDS / 4)
+        return self._scaled(lowered(large, self.engine, start, self.held, 0.0, ends, lambda _: None).prices)
+
+    def _scaled(self, prices: np.ndarray) -> np.ndarray | None:
+        """Return prices as parts of the largest, without the smallest ones; None if they prove no clash."""
+        for least in (1e-6, 0.0):
+            largest = float(np.abs(prices).max(initial=0.0))
+            some = np.where(np.abs(prices) > least * largest, prices, 0.0) / (largest or 1.0)
+            some = self.large.system.clipped(some)[0]
+            if _negative(*self.value(some)):
+                return some
+        return None
+
+
+def _only(system: System, rows: np.ndarray) -> System:
+    """Lift the bounds of all but some limits."""
+    return replace(system, lo=np.where(rows, system.lo, -math.inf), hi=np.where(rows, system.hi, math.inf))
+
+
+def _can_be_kept(large: Large, engine: Engine, rows: np.ndarray, deadline: float) -> bool:
+    """Whether a plan was found that keeps some of the limits."""
+    from omniopt.decisions.large.close import close  # which asks for proofs itself
+
+    system = _only(large.system, rows)
+    part, held = replace(large, system=system), np.full(system.g, FREE, np.int8)
+    hunt = Hunt(part, engine.of(system), EASY, deadline, lambda *_: None)
+    try:
+        found = lowered(part, hunt.engine, np.zeros(len(system)), held, EASY, deadline, lambda _: None)
+        if not found.diverging:
+            hunt.price(found.prices, found.bound)
+            close(hunt, found.prices, found.noise, held)
+    except Infeasible:
+        return False
+    return hunt.chosen is not None
 
 
 def _negative(value: float, terms: float) -> bool:

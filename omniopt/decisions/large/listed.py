@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from omniopt.decisions.large.kernels import fill_worths, make_work, making_arrays
+from omniopt.decisions.large.shape import Columns
 from omniopt.decisions.large.sweep import Engine, read_only
 from omniopt.decisions.large.unit_search import find_sets
+from omniopt.rules.where import expand
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,30 @@ def list_sets(engine: Engine, table: np.ndarray, units: np.ndarray, most: int, w
     return Listed(
         units[owner], np.concatenate([[0], np.cumsum(size)]), member + np.repeat(shift[owner], size)
     )
+
+
+def sets_in(columns: Columns, units: np.ndarray, chosen: np.ndarray) -> Listed:
+    """List one set for each of some units: what a choice has of them.
+
+    Parameters
+    ----------
+    columns : Columns
+    units : ndarray of int64, shape (m,)
+    chosen : ndarray of bool, shape (n,)
+    """
+    size = np.diff(columns.start)[units]
+    at = expand(columns.start[units], size)
+    count = np.bincount(np.repeat(np.arange(len(units)), size), chosen[at], minlength=len(units))
+    return Listed(units, np.concatenate([[0], np.cumsum(count.astype(np.int64))]), at[chosen[at]])
+
+
+def joined(lists: list[Listed]) -> Listed:
+    """Put lists of sets one after the other."""
+    size = np.concatenate([np.diff(some.start) for some in lists])
+    return Listed(
+        np.concatenate([some.unit for some in lists]), np.concatenate([[0], np.cumsum(size)]),
+        np.concatenate([some.member for some in lists]),
+    )  # fmt: skip
 
 
 @making_arrays

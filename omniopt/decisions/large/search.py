@@ -19,7 +19,7 @@ import numpy as np
 from omniopt.decisions.branching import FREE, Node, branch, enough
 from omniopt.decisions.large.close import close
 from omniopt.decisions.large.hunt import Hunt
-from omniopt.decisions.large.infeasible import clash_of
+from omniopt.decisions.large.infeasible import Impossible, clash_of
 from omniopt.decisions.large.prices import lowered, worth_table
 from omniopt.decisions.large.shape import Large
 from omniopt.decisions.large.sweep import Engine, bound_of
@@ -117,6 +117,8 @@ def _settle(hunt: Hunt, start: np.ndarray, held: np.ndarray) -> None:
         return
     try:
         close(hunt, found.prices, found.noise, held)
+    except Impossible as error:
+        raise clash_of(large, hunt.engine, error.prices) from None
     except Infeasible:
         raise clash_of(large, hunt.engine, found.prices) from None
 

@@ -22,18 +22,23 @@ def with_whole_bounds(large: Large) -> System:
     """Return the system of a problem with bounds as tight as whole numbers of contacts make them."""
     system = large.system
     lo, hi = system.lo.copy(), system.hi.copy()
-    occurs = np.repeat(large.bins.occurs, large.bins.width)
     other = np.diff(system.extra.tocsr().indptr) > 0  # cells and slacks may take any part
     for k in np.flatnonzero(~other[: system.limits]):
-        entries = slice(system.matrix.indptr[k], system.matrix.indptr[k + 1])
-        place, amount = system.matrix.indices[entries], np.abs(system.matrix.data[entries])
-        used = occurs[place] & (amount > 0)
-        if not used.any() or (place[used] % large.bins.width).any():
-            continue
-        step = _common(amount[used])
+        _, amount = amounts_of(large, int(k))
+        step = _common(np.abs(amount)) if len(amount) else 0.0
         if step > 0:
             lo[k], hi[k] = -_down(-lo[k], step), _down(hi[k], step)
     return replace(system, lo=lo, hi=hi)
+
+
+def amounts_of(large: Large, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the bins whose contacts use a limit, and how much; none if that differs within a bin."""
+    matrix, width = large.system.matrix, large.bins.width
+    entries = slice(matrix.indptr[k], matrix.indptr[k + 1])
+    place, amount = matrix.indices[entries].astype(np.int64), matrix.data[entries]
+    used = large.bins.occurs[place // width] & (amount != 0)
+    place, amount = place[used], amount[used]
+    return (place[:0], amount[:0]) if (place % width).any() else (place // width, amount)
 
 
 def _down(bound: float, step: float) -> float:
