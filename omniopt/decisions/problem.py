@@ -22,7 +22,7 @@ from omniopt.actions.catalogue import Catalogue, build_catalogue
 from omniopt.actions.permission import build_permission
 from omniopt.actions.valuation import BASIC, FURTHER, value_candidates
 from omniopt.decisions.system import System, state_system
-from omniopt.errors import BadInput, Faults
+from omniopt.errors import BadInput, Fault, Faults
 from omniopt.project import Project
 from omniopt.rules.contact import ContactRows, matches
 from omniopt.rules.eligibility import VETO, drop_ineligible, find_pairs
@@ -299,13 +299,33 @@ def check(project: Project) -> dict[str, Any]:
 
 
 def find_scores(project: Project, tables: Tables, given: pd.DataFrame | None) -> tuple[pd.DataFrame, bool]:
-    """Return the scores to value candidates by, and whether they are the project's own model's."""
-    if given is not None:
-        return given, tables.scores is None
+    """Return the scores to value candidates by, and whether they are the project's own model's.
+
+    Where the policy counts what contacts change, the model learns that from the project's experiments.
+    """
+    # scikit-learn takes a second to load, and a project with its own scores does not need it
     from omniopt import knowledge
 
-    scores, model = knowledge.scores(tables, project.spec.seed)
-    return scores, model is not None
+    scores, made = given, tables.scores is None
+    if scores is None:
+        scores = knowledge.scores(tables, project.spec.seed)[0]
+    if "uplift" not in scores and _counts_uplift(project.effective_policy()):
+        if not made:
+            message = "the policy counts what contacts change, and the scores do not say it"
+            hint = "Add the column, or leave the scores out: models then learn both"
+            file = tables.files.get("scores")
+            raise BadInput(Fault(message, file=file, table="scores", column="uplift", hint=hint))
+        from omniopt.knowledge import uplift
+
+        scores = uplift.fit(tables, project.spec.seed).add(scores)
+    return scores, made
+
+
+def _counts_uplift(policy: dict[str, Any]) -> bool:
+    """Whether an objective or a limit names a measure that uplift makes."""
+    limits = [rule for rule in policy.get("limits") or [] if isinstance(rule, dict)]
+    said = [policy.get("objective"), *((rule.get("measure"), rule.get("over")) for rule in limits)]
+    return any(name in str(said) for name in FURTHER[:2])
 
 
 def _locks(project: Project, candidates: Candidates, everything: Candidates, faults: Faults) -> np.ndarray:
