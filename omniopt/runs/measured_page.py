@@ -212,20 +212,22 @@ def predicted(results: list[Measured]) -> Fragment:
     )
 
 
-def other_plan(results: list[Measured], other: str) -> Fragment:
+def other_plan(run: Run, results: list[Measured], other: str) -> Fragment:
     """What a plan that was not run would have brought, from the latest run's contacts at random.
 
     Parameters
     ----------
+    run : Run
+        This run.
     results : list of Measured
         The last one is asked.
     other : str
-        The folder of the plan; empty for none.
+        The folder of the plan, relative to the project's; empty for none.
     """
     if not results or not other:
         return Fragment(paragraph("No plan that was not run is named: give the parameter other_plan."))
     try:
-        found = not_run(results[-1], Path(other))
+        found = not_run(results[-1], run.project.root / other)
     except BadInput as refusal:
         return Fragment(paragraph(str(refusal), "bad"))
     return Fragment(_estimates(found))

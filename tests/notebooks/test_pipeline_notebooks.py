@@ -1,4 +1,4 @@
-"""Notebooks 01 to 04: thin, without outputs, and the same by hand as under papermill."""
+"""Notebooks 01 to 05: thin, without outputs, and the same by hand as under papermill."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from omniopt.runs.parameters import merge
 from omniopt.runs.pipeline import STEPS, find_steps, inspect
 
-NAMES = list(STEPS)
+NAMES = [*STEPS, "05_measure.ipynb"]
 
 
 def code_cells(path: Path) -> list[nbformat.NotebookNode]:
@@ -35,7 +35,9 @@ def test_each_notebook_declares_where_it_works(checkout: Path, name: str) -> Non
 def test_the_parameters_of_a_run_are_those_the_handbook_names(checkout: Path) -> None:
     declared = merge({step.name: inspect(step) for step in find_steps(checkout / "notebooks")})
     handbook = (checkout / "docs" / "runs.md").read_text(encoding="utf-8")
-    assert set(declared) == {"gap", "time_limit", "solver", "rule_values", "resamples"}
+    assert set(declared) == {
+        "gap", "time_limit", "solver", "rule_values", "resamples", "answer_days", "other_plan",
+    }  # fmt: skip
     assert all(f"| `{name}` |" in handbook for name in declared)
     assert all(parameter.help for parameter in declared.values())
 
@@ -49,14 +51,17 @@ def test_by_hand_the_notebooks_find_the_project_around_them(
     project = tmp_path / "mine"
     shutil.copytree(checkout / "data" / "starter", project)
     shutil.copytree(checkout / "notebooks", project / "notebooks")
+    shown = {}
     for name in NAMES:
         notebook = nbformat.read(project / "notebooks" / name, as_version=4)
         client = NotebookClient(notebook, resources={"metadata": {"path": str(project / "notebooks")}})
         client.execute()
-    shown = "".join(
-        output.get("data", {}).get("text/html", "")
-        for cell in notebook.cells
-        for output in cell.get("outputs", [])
-    )
-    assert "<h1>starter</h1>" in shown and "Run draft" in shown and "A rehearsal" in shown
+        shown[name] = "".join(
+            output.get("data", {}).get("text/html", "")
+            for cell in notebook.cells
+            for output in cell.get("outputs", [])
+        )
+    report = shown["04_report.ipynb"]
+    assert "<h1>starter</h1>" in report and "Run draft" in report and "A rehearsal" in report
+    assert "There is nothing to be measured" in shown["05_measure.ipynb"]
     assert (project / "reports" / "draft" / "plan.parquet").is_file()
