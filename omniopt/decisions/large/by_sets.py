@@ -36,6 +36,7 @@ NEAR = 0.03  # of what a unit is worth; sets that lose less are listed, or those
 ALTERNATIVES = (100, 400, 2_000)  # sets besides the LP's that the exact solver chooses among
 SMALL = 20_000  # units up to which whole numbers keep plans from the bound
 BRANCHES = 40  # nodes of branching on numbers of contacts
+NARROW = 1e-8  # gap below which sets that lose anything are not looked at
 SURE = 1e-9  # of a difference, allowed for rounding
 
 
@@ -65,7 +66,7 @@ def close_by_sets(hunt: Hunt, prices: np.ndarray, noise: float, held: np.ndarray
         If prices prove that units cannot keep the limits.
     """
     nodes = [_rooted(hunt, prices, held)]
-    settled, room = -math.inf, hunt.gap * max(1.0, abs(nodes[0].proven))
+    settled, room = -math.inf, max(hunt.gap, NARROW) * max(1.0, abs(nodes[0].proven))
     for visited in itertools.count():
         nodes.sort(key=lambda node: node.proven)
         bound = max(settled, nodes[-1].proven if nodes else -math.inf)

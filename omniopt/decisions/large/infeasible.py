@@ -12,6 +12,7 @@ import time
 from dataclasses import replace
 
 import numpy as np
+from scipy import sparse
 
 from omniopt.decisions.branching import FREE
 from omniopt.decisions.diagnosis import Clash, Diagnosis, Member, Move, Repair, Words
@@ -28,6 +29,7 @@ from omniopt.errors import Infeasible
 
 SMALL = 400_000  # candidates up to which the small problems' diagnosis is used, which tries every way out
 SECONDS = 120.0
+PRECISE = 1e-6  # of how far a limit has to move
 EASY = 0.1  # gap of plans that only have to keep some limits
 SURE = 1e-7  # of the sizes of the terms, from which a negative bound is more than rounding
 
@@ -45,26 +47,34 @@ def clash_of(large: Large, engine: Engine, prices: np.ndarray) -> Infeasible:
     if len(large) <= SMALL:
         return diagnosed(build_problem(large.project, large.scores), None)
     proof = _proof_for(large, engine)
-    stuck = proof.stuck()
+    stuck, system = proof.stuck(), proof.large.system
     if len(stuck):
-        return _said(large, (), 0.0, tuple(stuck), True)
+        return _said(large, [], tuple(stuck), False)
+    crossed = np.flatnonzero(system.lo > system.hi)
+    if len(crossed):
+        k = int(crossed[0])
+        return _said(large, [(k, "min", float(system.hi[k])), (k, "max", float(system.lo[k]))], (), True)
     deadline, minimal = time.monotonic() + SECONDS, True
     found = proof.of(prices, np.ones(len(prices), bool), deadline)
     if found is None:
         return Infeasible("no plan keeps all the rules, though no few of them could be named: "
                           "they leave less room than rounding")  # fmt: skip
-    for k in np.argsort(np.abs(found), kind="stable"):  # the least priced is the least likely to matter
+    for k in np.argsort(np.abs(found), kind="stable").tolist():  # the least priced is the least likely to matter
         if found[k] == 0.0:
             continue
         others = (found != 0.0) & (np.arange(len(found)) != k)
-        without = proof.without(found, int(k))
+        without = proof.without(found, k)
         if without is None and not _can_be_kept(large, engine, others, deadline):
             without = proof.of(np.where(others, found, 0.0), others, deadline)
             minimal &= without is not None
         found = found if without is None else without
-    rows = np.flatnonzero(found)
-    short = proof.value(found)[0]
-    return _said(large, tuple((int(k), float(found[k])) for k in rows), short, (), minimal)
+    rows = []
+    for k in np.flatnonzero(found).tolist():
+        short = proof.shortfall(found, k, deadline)
+        rows.append(
+            (k, "max", system.hi[k] + short) if found[k] > 0 else (k, "min", system.lo[k] - short)
+        )
+    return _said(large, rows, (), minimal)
 
 
 def is_impossible(large: Large, engine: Engine, prices: np.ndarray) -> bool:
@@ -140,6 +150,23 @@ class _Proof:
         ends = min(deadline, time.monotonic() + SECONDS / 4)
         return self._scaled(lowered(large, self.engine, start, self.held, 0.0, ends, lambda _: None).prices)
 
+    def shortfall(self, prices: np.ndarray, k: int, deadline: float) -> float:
+        """Return by how much one limit has to move at least for the others with a price to be kept."""
+        system, side = _only(self.large.system, prices != 0.0), -np.sign(prices[k])
+        missing = sparse.csr_array(([side], ([k], [0])), shape=(len(system), 1))
+        soft = replace(
+            system,
+            extra=sparse.csr_array(sparse.hstack([system.extra, missing])),
+            extra_objective=np.append(system.extra_objective, -1.0),
+            slack_row=np.append(system.slack_row, k),
+            slack_side=np.append(system.slack_side, side),
+        )
+        large, start = replace(self.large, system=soft), prices / abs(prices[k])
+        ends = min(deadline, time.monotonic() + SECONDS / 40)
+        found = lowered(large, self.engine, start, self.held, PRECISE, ends, lambda _: None).prices
+        tries = [start, found] if found[k] != 0.0 else [start]
+        return max(-self.value(prices)[0] / abs(prices[k]) for prices in tries)
+
     def _scaled(self, prices: np.ndarray) -> np.ndarray | None:
         """Return prices as parts of the largest, without the smallest ones; None if they prove no clash."""
         for least in (1e-6, 0.0):
@@ -178,25 +205,22 @@ def _negative(value: float, terms: float) -> bool:
 
 
 def _said(
-    large: Large, rows: tuple[tuple[int, float], ...], short: float, stuck: tuple[str, ...], minimal: bool
+    large: Large, rows: list[tuple[int, str, float]], stuck: tuple[str, ...], minimal: bool
 ) -> Infeasible:
-    """Word a clash: the limits with their bounds, and how far one alone would have to move."""
+    """Word a clash: the limits' rows and sides, and where each alone would have to go at least."""
     words = Words(
         {limit.name: unit_of_limit(limit) for limit in large.policy.limits},
         {limit.name: limit.rolling_days for limit in large.policy.limits if limit.rolling_days},
     )
     coupling = large.coupling
     members, moves = [], []
-    for k, price in rows:
-        side = "max" if price > 0 else "min"
-        ratio = coupling.ratio[k]
-        bound = float(coupling.hi[k] if price > 0 else coupling.lo[k]) + float(coupling.history[k])
+    for k, side, after in rows:
+        past, ratio = float(coupling.history[k]), float(coupling.ratio[k])
+        bound = float(coupling.hi[k] if side == "max" else coupling.lo[k]) + past
         group = shown_group(large.catalogue, coupling.group[k])
-        shown = float(ratio) if not math.isnan(ratio) else bound
-        members.append(Member("limit", coupling.rule[k], side, group, shown))
+        members.append(Member("limit", coupling.rule[k], side, group, bound if math.isnan(ratio) else ratio))
         if math.isnan(ratio):
-            after = bound + (short / -abs(price) if side == "max" else short / abs(price))
-            moves.append(Move("limit", coupling.rule[k], side, group, bound, after))
+            moves.append(Move("limit", coupling.rule[k], side, group, bound, after + past))
     if stuck:
         names = [rule.name for rule in large.policy.contact if rule.min is not None]
         members = [Member("contact", name, "min") for name in names]
@@ -205,6 +229,6 @@ def _said(
         Repair(f"{words.move(m)} at least", (m,), None, False, None, m.distance)
         for m in sorted(moves, key=lambda m: m.distance)
     )
-    clash = Clash(tuple(members), stuck, large.grouping.word, minimal and not stuck)
+    clash = Clash(tuple(members), stuck, large.grouping.word, minimal)
     text = words.message([clash], [None], ways, False)
     return Infeasible(text, Diagnosis(text, clash, (), ways))
