@@ -1,0 +1,247 @@
+"""A finished run measured: from its folder, by the command, and in notebook 05."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import afterwards
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner, Result
+
+from omniopt.cli import cli
+from omniopt.errors import BadInput
+from omniopt.project import Project
+from omniopt.runs import measured_page
+from omniopt.runs.finished import open_run
+from omniopt.runs.measured import measure, not_run
+from omniopt.runs.notebook import Run
+from omniopt.tables import read_parquet, write_parquet
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("shop") / "project"
+    afterwards.make(folder)
+    return folder
+
+
+@pytest.fixture
+def project(made: Path, tmp_path: Path) -> Path:
+    folder = Path(shutil.copytree(made, tmp_path / "project"))
+    afterwards.outcomes().to_csv(folder / "outcomes.csv", index=False)
+    return folder
+
+
+@pytest.fixture
+def run(project: Path) -> Path:
+    return project / "reports" / afterwards.RUN_ID
+
+
+def omniopt(*arguments: object) -> Result:
+    result = CliRunner().invoke(cli, [str(argument) for argument in arguments])
+    assert "Traceback" not in result.output
+    return result
+
+
+def test_the_command_measures_and_keeps_the_results(project: Path, run: Path) -> None:
+    done = omniopt(
+        "measure", run, "--outcomes", project / "outcomes.csv", "--by", "customer.region", "--json"
+    )
+    assert done.exit_code == 0, done.output
+    (told,) = json.loads(done.stdout)["runs"]
+    whole = {row["metric"]: row for row in told["effects"] if row["scope"] == "all"}
+    assert (whole["response"]["treated"], whole["response"]["control"]) == (480, 120)
+    assert whole["response"]["low"] < 0.26 < whole["response"]["high"] and whole["response"]["p"] < 1e-4
+    assert whole["money"]["effect"] == pytest.approx(40 * whole["response"]["effect"] - 1, abs=0.3)
+    assert {row["scope"] for row in told["effects"]} == {"all", "offer", "channel", "department", "segment"}
+    names = [row["name"] for row in told["effects"] if row["scope"] == "segment"]
+    assert set(names) == {"north", "south", "region: north", "region: south"}
+    assert told["compared"] == len(told["effects"]) - 2 and told["early"] is False
+    assert told["outcomes_without_a_contact"]["no contact of this run came before it"] > 0
+    kept = json.loads((run / "measured.json").read_text())
+    assert kept["effects"] == told["effects"]
+    assert len(read_parquet(run / "measured.parquet")) == len(told["effects"])
+    # nobody's own
+    assert "c0" not in (run / "measured.json").read_text()
+
+
+def test_measuring_again_gives_the_same_bytes_whatever_the_order(project: Path, run: Path) -> None:
+    file = project / "outcomes.csv"
+    omniopt("measure", run, "--outcomes", file)
+    before = [(run / name).read_bytes() for name in ("measured.json", "measured.parquet")]
+    pd.read_csv(file).sample(frac=1, random_state=3).to_csv(file, index=False)
+    omniopt("measure", run, "--outcomes", file)
+    assert [(run / name).read_bytes() for name in ("measured.json", "measured.parquet")] == before
+
+
+def test_an_early_look_is_wider_and_remembered(project: Path, run: Path) -> None:
+    def look(until: str) -> dict:
+        afterwards.outcomes(until).to_csv(project / "part.csv", index=False)
+        result = omniopt("measure", run, "--outcomes", project / "part.csv", "--json")
+        return json.loads(result.stdout)["runs"][0]
+
+    first = look("2026-12-13")
+    assert first["early"] and first["looks"] == [14] and first["planned_until"] == "2026-12-27"
+    assert first["errors_to_each_side"] == pytest.approx(2.9626, abs=1e-3)
+    assert look("2026-12-13") == first
+    last = look("2026-12-27")
+    assert last["looks"] == [14, 28] and not last["early"]
+    assert last["errors_to_each_side"] == pytest.approx(1.9686, abs=1e-3)
+    said = omniopt("measure", run, "--outcomes", project / "part.csv").output
+    assert "complete" in said and "parts compared" in said
+
+
+def test_outcomes_become_the_next_history(project: Path, run: Path) -> None:
+    history = project / "history.csv"
+    arguments = ("measure", run, "--outcomes", project / "outcomes.csv", "--append", history, "--json")
+    first = json.loads(omniopt(*arguments).stdout)["runs"][0]["history"]
+    plan = read_parquet(run / "plan.parquet")
+    assert first["added"] == first["rows"] == len(plan)
+    again = json.loads(omniopt(*arguments).stdout)["runs"][0]["history"]
+    assert again["unchanged"] == len(plan) and again["added"] == again["updated"] == 0
+    # The next project reads it, and learns from it.
+    rows = pd.read_csv(history)
+    assert set(rows["outcome"]) == {"responded", "delivered"} and set(rows["run_id"]) == {afterwards.RUN_ID}
+    answered = rows[rows["outcome"] == "responded"]
+    assert len(answered) > 60 and (answered["value"] == 40).all()
+    text = (project / "omniopt.yaml").read_text().replace("2026-11-30", "2026-12-28")
+    (project / "omniopt.yaml").write_text(text.replace("tables: {", "tables: {history: history.csv, "))
+    text = (project / "actions.csv").read_text()
+    (project / "actions.csv").write_text(
+        text.replace("2026-12-01", "2026-12-29").replace("2026-12-03", "2026-12-30")
+    )
+    assert omniopt("check", project).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "nothing is known of what happened"),
+        (("--outcomes", "none.csv"), "none.csv"),
+        (("--by", "customer.regoin", "--outcomes", "outcomes.csv"), "Did you mean 'region'?"),
+        (("--outcomes", "twice.csv"), "twice.csv, table outcomes, row 2"),
+        (("--outcomes", "early.csv"), "nothing is known to have happened since"),
+        (("--plan", "other", "--outcomes", "outcomes.csv"), "no finished plan"),
+        (("--append", "history.xlsx", "--outcomes", "outcomes.csv"), "cannot be appended to"),
+    ],
+)
+def test_what_cannot_be_measured_is_told(
+    project: Path, run: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], words: str
+) -> None:
+    monkeypatch.chdir(project)
+    row = "c0001,2026-12-05,responded\n"
+    (project / "twice.csv").write_text(f"customer_id,date,outcome\n{row}{row}")
+    (project / "early.csv").write_text("customer_id,date,outcome\nc0001,2026-11-05,responded\n")
+    (project / "other").mkdir()
+    done = omniopt("measure", run, *arguments)
+    assert done.exit_code == 2
+    assert words in done.stderr
+
+
+def test_without_a_control_group_no_difference_is_called_an_effect(project: Path, run: Path) -> None:
+    (run / "experiment.parquet").unlink()
+    done = omniopt("measure", run, "--outcomes", project / "outcomes.csv")
+    assert done.exit_code == 0 and "what its contacts changed cannot be told" in done.output
+    assert json.loads((run / "measured.json").read_text())["effects"] == []
+
+
+def explored(run: Path) -> None:
+    """Turn the control group into one that explores: each gets one of the two contacts, with chance 1/2."""
+    experiment, plan = read_parquet(run / "experiment.parquet"), read_parquet(run / "plan.parquet")
+    chosen = experiment["arm"] == "control"
+    experiment.loc[chosen, "arm"] = "explored"
+    names = experiment.loc[chosen, "customer_id"].to_numpy()
+    mail = np.arange(len(names)) % 2 == 0
+    draws = plan.head(len(names)).assign(
+        customer_id=names,
+        action_id=np.where(mail, "card-mail", "loan-email"),
+        offer_id=np.where(mail, "card", "loan"),
+        channel=np.where(mail, "mail", "email"),
+        date=np.where(mail, plan["date"].min(), plan["date"].max()),
+    )
+    both = pd.concat([plan.assign(probability=1.0), draws.assign(probability=0.5)], ignore_index=True)
+    write_parquet(both, run / "plan.parquet")
+    write_parquet(experiment, run / "experiment.parquet")
+
+
+def test_a_plan_that_was_not_run(project: Path, run: Path) -> None:
+    other = project / "other"
+    shutil.copytree(run, other)
+    everyone = read_parquet(run / "plan.parquet").head(1)
+    everyone = pd.concat([everyone] * afterwards.CUSTOMERS, ignore_index=True)
+    told = {
+        "customer_id": afterwards.ids(),
+        "action_id": "card-mail",
+        "response": 0.3,
+        "value": 12.0,
+        "cost": 1.0,
+    }
+    write_parquet(everyone.assign(**told), other / "plan.parquet")
+    explored(run)
+    # Half of those who got a letter at random answered it.
+    names = afterwards.ids()[::5][::2]
+    rows = [(name, "2026-12-05", "card", "mail", "responded", 40.0) for name in names[::2]]
+    rows.append(("c0001", "2026-12-27", None, None, "clicked", None))
+    columns = ["customer_id", "date", "offer_id", "channel", "outcome", "value"]
+    pd.DataFrame(rows, columns=columns).to_csv(project / "outcomes.csv", index=False)
+    result = measure(open_run(run), project / "outcomes.csv")
+    assert result is not None
+    found = not_run(result, other).set_index("metric")
+    assert found.loc["response", "ips"] == pytest.approx(300)
+    assert found.loc["money", "ips"] == pytest.approx(600 * (20 - 1))
+    with pytest.raises(BadInput, match="gives contacts at random itself"):
+        not_run(result, run)
+    done = omniopt("measure", run, "--outcomes", project / "outcomes.csv", "--plan", other)
+    assert "the other plan: response" in done.output and "60 draws count" in done.output
+
+
+def notebook(project: Path, folder: str = "reports/next") -> Run:
+    """What notebook 05 has, in a project whose table of outcomes is known."""
+    text = (project / "omniopt.yaml").read_text()
+    (project / "omniopt.yaml").write_text(text.replace("tables: {", "tables: {outcomes: outcomes.csv, "))
+    (project / folder).mkdir(parents=True, exist_ok=True)
+    return Run(Project.load(project), project / folder)
+
+
+def test_the_notebook_shows_what_earlier_runs_changed(project: Path, run: Path) -> None:
+    here = notebook(project)
+    results = measured_page.measure_runs(here, 14)
+    assert [one.run.run_id for one in results] == [afterwards.RUN_ID]
+    page = measured_page.overview(results).html + measured_page.effects(results).html
+    page += measured_page.predicted(results).html
+    assert "complete" in page and "beyond what chance explains" in page and "comparisons of parts" in page
+    assert "Predicted were" in page and "c0001" not in page
+    assert "other_plan" in measured_page.other_plan(here, results, "").html
+    assert "overlap is missing" in measured_page.other_plan(here, results, f"reports/{run.name}").html
+    assert (run / "measured.json").is_file()
+
+
+def test_outcomes_are_found_when_the_project_has_moved_on(project: Path, run: Path) -> None:
+    first = measured_page.measure_runs(notebook(project), 14)[0]
+    text = (project / "omniopt.yaml").read_text().replace("start: 2026-11-30", "start: 2026-11-26")
+    (project / "omniopt.yaml").write_text(text)
+    again = measured_page.measure_runs(Run(Project.load(project), project / "reports/next"), 14)[0]
+    pd.testing.assert_frame_equal(first.effects, again.effects)
+
+
+def test_the_notebook_says_so_where_nothing_is_to_be_measured(project: Path, run: Path) -> None:
+    (run / "experiment.parquet").unlink()
+    here = notebook(project)
+    assert measured_page.measure_runs(here, 14) == []
+    assert "There is nothing to be measured" in measured_page.overview([]).html
+    # An outcome that names the run shows that it was executed.
+    named = pd.read_csv(project / "outcomes.csv").assign(run_id=afterwards.RUN_ID)
+    named.to_csv(project / "outcomes.csv", index=False)
+    results = measured_page.measure_runs(Run(Project.load(project), here.folder), 14)
+    assert "cannot be told" in measured_page.effects(results).html
+    assert "Predicted were" in measured_page.predicted(results).html
+
+
+def test_a_rehearsal_is_not_measured(project: Path, run: Path) -> None:
+    told = json.loads((run / "manifest.json").read_text())
+    (run / "manifest.json").write_text(json.dumps(told | {"report_only": True}))
+    assert measured_page.measure_runs(notebook(project), 14) == []
