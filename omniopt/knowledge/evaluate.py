@@ -46,13 +46,17 @@ def log_loss(p: npt.ArrayLike, y: npt.ArrayLike) -> float:
     return float(-np.log(np.where(answered, scores, 1 - scores)).mean()) if len(scores) else float("nan")
 
 
-def interval(responses: npt.ArrayLike, contacts: npt.ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """Return Wilson's 95 % interval of a response rate (Wilson 1927, J. Am. Stat. Assoc. 22, 209-212).
+def interval(
+    responses: npt.ArrayLike, contacts: npt.ArrayLike, z: float = 1.959963984540054
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return Wilson's interval of a response rate (Wilson 1927, J. Am. Stat. Assoc. 22, 209-212).
 
     Parameters
     ----------
     responses, contacts : array of int
         Responses among contacts; with no contacts the interval is all of [0, 1].
+    z : float
+        Quantile of the normal distribution; 95 % if not given.
 
     Returns
     -------
@@ -60,7 +64,6 @@ def interval(responses: npt.ArrayLike, contacts: npt.ArrayLike) -> tuple[np.ndar
         Lower and upper ends.
     """
     yes, n = np.asarray(responses, float), np.asarray(contacts, float)
-    z = 1.959963984540054
     centre = (yes + z**2 / 2) / (n + z**2)
     half = (
         z / (n + z**2) * np.sqrt(np.divide(yes * (n - yes), n, out=np.zeros_like(n), where=n > 0) + z**2 / 4)

@@ -15,6 +15,8 @@ from omniopt.tables import CONTRACT, Tables
 NOT_ATTRIBUTES = ("customer_id", "household_id", "agent_id", "timezone")
 #: Text with more distinct values than this describes single customers, not kinds of them.
 MOST_VALUES = 50
+#: By so many contacts a customer's response on a channel is drawn to their usual one.
+AFFINITY_WEIGHT = 10.0
 #: Columns that `contacts_of` adds.
 DERIVED = ("category", "known", "response", "response_day")
 #: Taken from the profile; the number of known outcomes says no more than the number of contacts.
@@ -29,6 +31,8 @@ class Features:
     ----------
     tables : Tables
         Customers, offers and history.
+    without : tuple of str
+        Attributes that are not to be used.
 
     Attributes
     ----------
@@ -48,6 +52,7 @@ class Features:
     """
 
     tables: Tables
+    without: tuple[str, ...] = ()
     contacts: pd.DataFrame = field(init=False)
     customers: pd.Index = field(init=False)
     numeric: list[str] = field(init=False, default_factory=list)
@@ -60,7 +65,7 @@ class Features:
         self._past = CustomerPast(self.contacts, self.customers)
         self._attributes = self._encode()
         self._check_kinds()
-        self._category_past()
+        self._index_pasts()
 
     def _encode(self) -> pd.DataFrame:
         """Turn the customers' attributes into numbers: text into codes, -1 where it is missing."""
@@ -69,7 +74,7 @@ class Features:
         if self.tables.customers is None:
             return pd.DataFrame(index=range(len(self.customers)))
         rows = self.tables.customers.set_index("customer_id").reindex(self.customers)
-        for name in sorted(set(rows.columns) - set(NOT_ATTRIBUTES)):
+        for name in sorted(set(rows.columns) - set(NOT_ATTRIBUTES) - set(self.without)):
             column = rows[name]
             if _is_number(column):
                 self.numeric.append(name)
@@ -96,21 +101,32 @@ class Features:
                 )
         faults.raise_if_any()
 
-    def _category_past(self) -> None:
-        """Index outcomes and responses by customer and category."""
+    def _index_pasts(self) -> None:
+        """Index outcomes and responses by customer and category, and by customer and channel."""
         contacts = self.contacts
         self.categories = pd.Index(np.sort(contacts["category"].astype(str).unique()))
         self.offers = pd.Index(np.sort(contacts["offer_id"].astype(str).unique()))
         self.channels = pd.Index(np.sort(contacts["channel"].astype(str).unique()))
-        key = self._category_key(self.positions(contacts), self.codes_of(contacts)[0])
+        category, _, channel = self.codes_of(contacts)
+        customer = self.positions(contacts)
         known, answered = contacts["known"].to_numpy(), contacts["response"].to_numpy()
-        self._category_outcomes = Events.of(key[known], contacts["date"].to_numpy()[known])
-        self._category_responses = Events.of(key[answered], contacts["response_day"].to_numpy()[answered])
+
+        def indexed(key: Ints) -> tuple[Events, Events]:
+            return (
+                Events.of(key[known], contacts["date"].to_numpy()[known]),
+                Events.of(key[answered], contacts["response_day"].to_numpy()[answered]),
+            )
+
+        self._by_category = indexed(self._category_key(customer, category))
+        self._by_channel = indexed(self._channel_key(customer, channel))
 
     def _category_key(self, customer: Ints, category: Ints) -> Ints:
         # A category that history does not know comes after all others, and has no events.
         size = len(self.categories) + 1
         return customer * size + np.where(category < 0, size - 1, category)
+
+    def _channel_key(self, customer: Ints, channel: Ints) -> Ints:
+        return customer * len(self.channels) + channel
 
     def positions(self, rows: pd.DataFrame) -> Ints:
         """Return the position of each row's customer in `customers`; -1 where there is no such customer."""
@@ -150,12 +166,26 @@ class Features:
         """
         key = self._category_key(customer, codes[0])
         rows = self._past.at(customer, day)[list(PAST)]
-        rows["category_outcomes"] = self._category_outcomes.before(key, day)
-        rows["category_responses"] = self._category_responses.before(key, day)
-        rows[[_column(name) for name in self.attributes]] = self._attributes.to_numpy()[customer]
+        rows["category_outcomes"], rows["category_responses"] = (
+            e.before(key, day) for e in self._by_category
+        )
+        if len(self.channels) > 1:  # else the channel's past is the customer's
+            rows["channel_affinity"] = self._affinity(rows, customer, codes[2], day)
+        rows[[column_of(name) for name in self.attributes]] = self._attributes.to_numpy()[customer]
         for name, code in zip(("category", "offer", "channel"), codes, strict=True):
             rows[name] = code.astype(float)
         return rows
+
+    def _affinity(self, rows: pd.DataFrame, customer: Ints, channel: Ints, day: Ints) -> np.ndarray:
+        """Return how much more a customer answered on a channel than elsewhere, drawn to nothing."""
+        key = self._channel_key(customer, channel)
+        outcomes, responses = (e.before(key, day) for e in self._by_channel)
+        usual = rows["response_rate"].fillna(0.0).to_numpy()
+        return (responses - outcomes * usual) / (outcomes + AFFINITY_WEIGHT)
+
+    def known_today(self, attribute: str) -> np.ndarray:
+        """Return an attribute of all customers as it is now, as a number or a code."""
+        return self._attributes[attribute].to_numpy(float)
 
     @property
     def attributes(self) -> list[str]:
@@ -165,7 +195,7 @@ class Features:
     @property
     def codes(self) -> list[str]:
         """The columns of `rows` that are codes of text."""
-        return [*map(_column, self.text), "category", "offer", "channel"]
+        return [*map(column_of, self.text), "category", "offer", "channel"]
 
     def of_contacts(self, chosen: np.ndarray) -> pd.DataFrame:
         """Return the features of past contacts, each as of its own day.
@@ -179,13 +209,13 @@ class Features:
         for name in self.at_contact:
             then = contacts[name]
             if name in self.text:
-                rows[_column(name)] = self._words[name].get_indexer(then.astype(object)).astype(float)
+                rows[column_of(name)] = self._words[name].get_indexer(then.astype(object)).astype(float)
             else:
-                rows[_column(name)] = then.astype("Float64").to_numpy(float, na_value=np.nan)
+                rows[column_of(name)] = then.astype("Float64").to_numpy(float, na_value=np.nan)
         return rows
 
 
-def _column(attribute: str) -> str:
+def column_of(attribute: str) -> str:
     """Return the name of a customers' attribute among the features, where "recency" may be one too."""
     return f"customer.{attribute}"
 

@@ -15,26 +15,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy.special import expit
-from sklearn.compose import ColumnTransformer
-from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
-from omniopt.errors import BadInput, Fault, Faults
+from omniopt.errors import Faults, nearest
 from omniopt.knowledge.calibrate import LOWEST, Calibration
+from omniopt.knowledge.drift import drift, recalibration, recalibration_in_words, warnings
+from omniopt.knowledge.estimators import LEVELS, log_odds, pipeline
 from omniopt.knowledge.evaluate import auc, calibration, log_loss
 from omniopt.knowledge.features import Features
-from omniopt.knowledge.profile import Floats, category_of
+from omniopt.knowledge.leaks import check_leaks
+from omniopt.knowledge.periods import later_period, usable
+from omniopt.knowledge.profile import Floats, Ints, category_of
+from omniopt.project.response import Response
 from omniopt.tables import Tables
 
-#: What has a level of its own in the calibration.
-LEVELS = ["category", "channel"]
-#: Each of the two periods needs so many responses, and so many contacts without one.
-FEWEST = 5
-#: Share of the contacts that the later period should have, roughly.
-LATER = 1 / 3
+#: Customers that are scored together.
+LOT = 1 << 16
 #: Parts of the later period's customers, each judged by a calibration fitted to the others.
 FOLDS = 5
 
@@ -73,25 +70,48 @@ class ResponseModel:
         BadInput
             When a channel that history does not know has no ``response_index``.
         """
-        tables = self.features.tables
-        assert tables.channels is not None  # fit has asked for it
-        # All channels: a fallback need not be in any action.
-        offers, channels = _offers(tables), sorted(tables.channels["channel"])
-        index = _response_index(tables, [name for name in channels if name not in self.weights])
-        customers = self.features.customers
-        blocks = np.empty((len(customers), len(offers), len(channels)))
-        with threadpool_limits(1):
-            for i, known in enumerate(self._known(offers)):
-                mean = sum(weight * known[name] for name, weight in self.weights.items())
-                for j, channel in enumerate(channels):
-                    blocks[:, i, j] = known[channel] if channel in known else mean * index[channel]
-        keys = pd.MultiIndex.from_product(
-            [customers, offers, channels], names=["customer_id", "offer_id", "channel"]
-        ).to_frame(index=False)
-        return keys.assign(p_response=np.clip(blocks.ravel(), LOWEST, 1 - LOWEST))
+        lots = [self.table(customers, p) for customers, p in self.lots()]
+        return pd.concat(lots, ignore_index=True)
 
-    def _known(self, offers: list[str]) -> Iterator[dict[str, Floats]]:
-        """Yield for each offer the probabilities of all customers on each channel that history knows."""
+    def table(self, customers: pd.Index, p: Floats) -> pd.DataFrame:
+        """Return a lot of scores as a table."""
+        names = ["customer_id", "offer_id", "channel"]
+        keys = pd.MultiIndex.from_product([customers, self.offers, self.channels], names=names)
+        return keys.to_frame(index=False).assign(p_response=p.ravel())
+
+    @property
+    def offers(self) -> list[str]:
+        """The offers that are scored."""
+        return _offers(self.features.tables)
+
+    @property
+    def channels(self) -> list[str]:
+        """The channels that are scored: all, since a fallback need not be in any action."""
+        assert self.features.tables.channels is not None  # fit has asked for it
+        return sorted(self.features.tables.channels["channel"])
+
+    def lots(self) -> Iterator[tuple[pd.Index, Floats]]:
+        """Score customers lot by lot, in the order of their ids.
+
+        Yields
+        ------
+        tuple
+            Ids of the lot's customers, and the probabilities, shape (customers, offers, channels).
+        """
+        offers, channels, everybody = self.offers, self.channels, self.features.customers
+        index = _response_index(self.features.tables, [name for name in channels if name not in self.weights])
+        for first in range(0, max(len(everybody), 1), LOT):
+            customer = np.arange(first, min(first + LOT, len(everybody)), dtype=np.int64)
+            p = np.empty((len(customer), len(offers), len(channels)))
+            with threadpool_limits(1):
+                for i, known in enumerate(self._known(offers, customer)):
+                    mean = sum(weight * known[name] for name, weight in self.weights.items())
+                    for j, channel in enumerate(channels):
+                        p[:, i, j] = known[channel] if channel in known else mean * index[channel]
+            yield everybody[customer], np.clip(p, LOWEST, 1 - LOWEST)
+
+    def _known(self, offers: list[str], customer: Ints) -> Iterator[dict[str, Floats]]:
+        """Yield for each offer the probabilities of the customers on each channel that history knows."""
         names = list(self.weights)
         cells = pd.MultiIndex.from_product([offers, names], names=["offer_id", "channel"]).to_frame(
             index=False
@@ -103,18 +123,20 @@ class ResponseModel:
             keys = [tuple(codes[first + j].tolist()) for j in range(len(names))]
             for key in keys:
                 if key not in said:
-                    said[key] = self._predict(key)
+                    said[key] = self._predict(key, customer)
             yield {name: said[key] for name, key in zip(names, keys, strict=True)}
 
-    def _predict(self, codes: tuple[int, ...]) -> Floats:
+    def _predict(self, codes: tuple[int, ...], customer: Ints) -> Floats:
         """Return the probability of each customer for one category, offer and channel."""
-        n = len(self.features.customers)
+        n = len(customer)
         category, offer, channel = (np.full(n, code, np.int64) for code in codes)
-        rows = self.features.rows(np.arange(n), (category, offer, channel), np.ones(n, np.int64))
-        return self.calibration(self.pipeline.decision_function(rows), rows[LEVELS])
+        rows = self.features.rows(customer, (category, offer, channel), np.ones(n, np.int64))
+        return self.calibration(log_odds(self.pipeline, rows), rows[LEVELS])
 
 
-def fit(tables: Tables, seed: int = 0, learn_from: pd.Index | None = None) -> ResponseModel:
+def fit(
+    tables: Tables, seed: int = 0, learn_from: pd.Index | None = None, response: Response | None = None
+) -> ResponseModel:
     """Learn from past contacts how customers respond.
 
     A response is the outcome ``responded``. Left out are planned and bounced contacts, those whose outcome is
@@ -131,7 +153,9 @@ def fit(tables: Tables, seed: int = 0, learn_from: pd.Index | None = None) -> Re
         contacts are of one day.
     learn_from : pandas.Index, optional
         Ids of the customers whose contacts train and calibrate the model; all if not given. What happened to
-        the others still describes them when they are scored.
+        the others still describes them when they are scored, and leaks are not looked for.
+    response : Response, optional
+        The estimator, and the attributes to leave out; a logistic regression on all if not given.
 
     Returns
     -------
@@ -143,31 +167,36 @@ def fit(tables: Tables, seed: int = 0, learn_from: pd.Index | None = None) -> Re
         response rate for all), on the later period; ``calibration`` (`omniopt.knowledge.evaluate.calibration`
         on it); ``offers`` (for each offer scored, the contacts of its own and of its category it was trained
         on); ``attributes``, ``attributes_of_today`` (those known only as they are now) and
-        ``attributes_left_out``.
+        ``attributes_left_out``; ``estimator``; ``alone`` (how well each attribute predicts by itself, see
+        `omniopt.knowledge.leaks`); ``drift`` (`omniopt.knowledge.drift.drift` of what the earlier period
+        predicts for the later one), ``recalibration`` (see there) and ``warnings`` (list of str).
 
     Raises
     ------
     BadInput
         When a table is missing, or history cannot train a model: too few responses or none, or too few
-        contacts without one.
+        contacts without one; when an attribute seems to be known only after the contact, or an attribute to
+        be left out is not there.
     """
-    _check_presence(tables)
-    features = Features(tables)
-    usable = _usable(features.contacts)
+    response = Response() if response is None else response
+    _check_presence(tables, response)
+    features = Features(tables, response.without)
+    chosen = usable(features.contacts)
     if learn_from is not None:
-        usable = usable & features.contacts["customer_id"].isin(learn_from).to_numpy(bool)
-    contacts = features.contacts[usable]
-    later, split = _split(contacts, seed, tables)
-    rows, y = features.of_contacts(usable), contacts["response"].to_numpy()
+        chosen = chosen & features.contacts["customer_id"].isin(learn_from).to_numpy(bool)
+    contacts = features.contacts[chosen]
+    later, split = later_period(contacts, seed, tables)
+    rows, y = features.of_contacts(chosen), contacts["response"].to_numpy()
+    alone = check_leaks(features, rows, contacts, response) if learn_from is None else {}
     with threadpool_limits(1):
-        pipeline = _pipeline(features).fit(rows[~later], y[~later])
-        score = pipeline.decision_function(rows[later])
+        fitted = pipeline(features.codes, response).fit(rows[~later], y[~later])
+        score = log_odds(fitted, rows[later])
         groups = rows.loc[later, LEVELS]
         calibrated = Calibration.fit(score, groups, y[later])
         judged = _cross_fitted(score, groups, y[later], features.positions(contacts)[later], seed)
     weights = contacts["channel"].value_counts(normalize=True).sort_index().to_dict()
     report = {
-        **_counts(features.contacts, usable),
+        **_counts(features.contacts, chosen),
         "trained": _period(contacts[~later]),
         "calibrated": {**_period(contacts[later]), "method": calibrated.method},
         "split": split,
@@ -180,18 +209,24 @@ def fit(tables: Tables, seed: int = 0, learn_from: pd.Index | None = None) -> Re
         "attributes": features.attributes,
         "attributes_of_today": [name for name in features.attributes if name not in features.at_contact],
         "attributes_left_out": features.left_out,
+        "estimator": response.estimator,
+        "alone": alone,
     }
-    return ResponseModel(features, pipeline, calibrated, weights, report)
+    if learn_from is None:
+        report |= _drifted(contacts, rows, later, score, split, pipeline(features.codes, response))
+    return ResponseModel(features, fitted, calibrated, weights, report)
 
 
-def scores(tables: Tables, seed: int = 0) -> tuple[pd.DataFrame, ResponseModel | None]:
+def scores(
+    tables: Tables, seed: int = 0, response: Response | None = None
+) -> tuple[pd.DataFrame, ResponseModel | None]:
     """Return the scores given with the project, or those of a model fitted to its history.
 
     Parameters
     ----------
     tables : Tables
         The project's tables.
-    seed : int
+    seed, response
         As in `fit`.
 
     Returns
@@ -207,7 +242,7 @@ def scores(tables: Tables, seed: int = 0) -> tuple[pd.DataFrame, ResponseModel |
     """
     if tables.scores is not None:
         return tables.scores, None
-    model = fit(tables, seed)
+    model = fit(tables, seed, response=response)
     return model.score(), model
 
 
@@ -233,88 +268,22 @@ def _response_index(tables: Tables, new: list[str]) -> dict[str, float]:
 # ---- parts of fit
 
 
-def _check_presence(tables: Tables) -> None:
+def _check_presence(tables: Tables, response: Response) -> None:
     faults = Faults()
     for name in ("customers", "offers", "channels", "history"):
         table = getattr(tables, name)
         if table is None or len(table) == 0:
             hint = f"Give {name}, or a table of scores"
             faults.add("a response model cannot be made without rows in this table", table=name, hint=hint)
+    if tables.customers is not None:
+        for name in (*response.without, *response.known_before):
+            if name not in tables.customers.columns:
+                faults.add(
+                    f"the project file names '{name}' under response, and customers have no such column",
+                    file=tables.files.get("customers"), table="customers", column=name,
+                    hint=nearest(name, tables.customers.columns),
+                )  # fmt: skip
     faults.raise_if_any()
-
-
-def _pipeline(features: Features) -> Pipeline:
-    """Return logistic regression over standardised numbers and indicators of codes.
-
-    The penalty draws coefficients to zero: an offer seen rarely or never is predicted from its category. That
-    of category and channel is drawn less, so that what the offers of a category have in common is told by it.
-    """
-    numbers = make_pipeline(
-        FunctionTransformer(_compress),
-        SimpleImputer(strategy="mean", add_indicator=True, keep_empty_features=True),
-        StandardScaler(),
-    )
-    codes = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
-    stronger = make_pipeline(codes, FunctionTransformer(_stronger))
-    own = [name for name in features.codes if name not in LEVELS]
-    columns = ColumnTransformer([("levels", stronger, LEVELS), ("codes", codes, own)], remainder=numbers)
-    model = LogisticRegression(C=0.1, solver="newton-cholesky", tol=1e-10, max_iter=200)
-    return make_pipeline(columns, model)
-
-
-def _stronger(indicators: Floats) -> Floats:
-    """Make indicators larger: the same effect then takes a smaller, less penalised coefficient."""
-    return 3 * indicators
-
-
-def _compress(numbers: pd.DataFrame) -> pd.DataFrame:
-    """Draw in large numbers, of either sign: money and counts have long tails."""
-    return np.sign(numbers) * np.log1p(np.abs(numbers))
-
-
-def _usable(contacts: pd.DataFrame) -> np.ndarray:
-    """Mark contacts that can train: outcome known, and so are most of the same offer, channel and day."""
-    known = contacts.groupby(["offer_id", "channel", "date"])["known"].transform("mean")
-    return (contacts["known"] & (known >= 0.5)).to_numpy()
-
-
-def _split(contacts: pd.DataFrame, seed: int, tables: Tables) -> tuple[np.ndarray, str]:
-    """Mark the later contacts: about a third, by date, with enough to learn from on each side."""
-    y = contacts["response"].to_numpy()
-    days, code = np.unique(contacts["date"].to_numpy(), return_inverse=True)
-    yes = np.bincount(code, weights=y, minlength=len(days)).cumsum()
-    no = np.bincount(code, weights=~y, minlength=len(days)).cumsum()
-    if not len(y) or min(yes[-1], no[-1]) < 2 * FEWEST:
-        raise BadInput([_too_little(contacts, tables)])
-    enough = np.minimum.reduce([yes, no, yes[-1] - yes, no[-1] - no]) >= FEWEST
-    if enough.any():
-        share = 1 - (yes + no) / len(y)
-        last = int(np.argmin(np.where(enough, np.abs(share - LATER), np.inf)))
-        return code > last, "by date"
-    customers, who = np.unique(contacts["customer_id"].to_numpy(str), return_inverse=True)
-    order = np.random.default_rng(seed).permutation(len(customers))
-    # Responders and others are dealt out in turn, so that each side gets its share of both.
-    responder = np.bincount(who, weights=y) > 0
-    dealt = np.lexsort([order, responder])
-    position = np.empty(len(customers), np.int64)
-    position[dealt] = np.arange(len(customers))
-    later = position[who] % 3 == 0
-    if min(y[later].sum(), (~y[later]).sum(), y[~later].sum(), (~y[~later]).sum()) < 1:
-        raise BadInput([_too_little(contacts, tables)])
-    return later, "by customer"
-
-
-def _too_little(contacts: pd.DataFrame, tables: Tables) -> Fault:
-    n, yes = len(contacts), int(contacts["response"].sum())
-    return Fault(
-        f"history cannot train a response model: it has {yes} responses and {n - yes} contacts known to have "
-        f"none; at least {2 * FEWEST} of each are needed",
-        file=tables.files.get("history"),
-        table="history",
-        column="outcome",
-        hint="Give more history, or a table of scores. 'sent' counts as not known yet: write 'delivered' "
-        "where no answer came in time",
-    )
 
 
 def _cross_fitted(
@@ -334,6 +303,25 @@ def _cross_fitted(
 # ---- parts of the report
 
 
+def _drifted(
+    contacts: pd.DataFrame,
+    rows: pd.DataFrame,
+    later: np.ndarray,
+    score: Floats,
+    split: str,
+    unfitted: Pipeline,
+) -> dict[str, Any]:
+    """Say whether response went on as the earlier contacts taught."""
+    table = drift(expit(score), contacts[later])
+    if split != "by date":
+        return {"drift": table, "recalibration": {}, "warnings": []}
+    said, again = warnings(table), {}
+    if said:
+        again = recalibration(contacts, rows, later, float(expit(score).mean()), unfitted)
+        said += recalibration_in_words(again)
+    return {"drift": table, "recalibration": again, "warnings": said}
+
+
 def _period(contacts: pd.DataFrame) -> dict[str, int]:
     return {
         "from": int(contacts["date"].min()),
@@ -343,14 +331,14 @@ def _period(contacts: pd.DataFrame) -> dict[str, int]:
     }
 
 
-def _counts(contacts: pd.DataFrame, usable: np.ndarray) -> dict[str, Any]:
+def _counts(contacts: pd.DataFrame, chosen: np.ndarray) -> dict[str, Any]:
     unknown = int((~contacts["known"]).sum())
     return {
-        "contacts": int(usable.sum()),
-        "responses": int(contacts["response"][usable].sum()),
+        "contacts": int(chosen.sum()),
+        "responses": int(contacts["response"][chosen].sum()),
         "left_out": {
             "outcome not known": unknown,
-            "most outcomes not known yet": int((~usable).sum()) - unknown,
+            "most outcomes not known yet": int((~chosen).sum()) - unknown,
         },
     }
 

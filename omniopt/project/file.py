@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, Validatio
 
 from omniopt.errors import BadInput, Fault, Faults, nearest
 from omniopt.project.annoyance import Annoyance
+from omniopt.project.response import Response
 
 #: Name of the project file in a project's folder.
 PROJECT_FILE = "omniopt.yaml"
@@ -72,6 +73,7 @@ class ProjectFile(BaseModel):
     tables: dict[str, TableSource] = Field(min_length=1)
     multi_valued: dict[str, str] = {}
     annoyance: Annoyance | None = None
+    response: Response = Response()
     policy: Policy
 
     @field_validator("tables")
@@ -196,7 +198,12 @@ def validated(raw: dict[str, Any], file: str | None, faults: Faults) -> ProjectF
 
 
 # Keys of the project file that are mappings with keys of their own.
-_MODELS: dict[str, type[BaseModel]] = {"horizon": Horizon, "tables": SqlSource, "annoyance": Annoyance}
+_MODELS: dict[str, type[BaseModel]] = {
+    "horizon": Horizon,
+    "tables": SqlSource,
+    "annoyance": Annoyance,
+    "response": Response,
+}
 
 
 def _explain(problem: Any, file: str | None, faults: Faults) -> None:

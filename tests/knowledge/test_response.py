@@ -15,6 +15,7 @@ from market import Market
 from omniopt.errors import BadInput
 from omniopt.knowledge import fit, scores
 from omniopt.knowledge.evaluate import auc, calibration
+from omniopt.project.response import Response
 from omniopt.tables import Tables
 
 
@@ -136,7 +137,7 @@ def test_attributes_are_learnt_as_they_were_at_the_contact() -> None:
     rng = np.random.default_rng(0)
     customers = small.customers[["customer_id"]].assign(visits=visits.to_numpy())
     then = small.history.assign(visits=rng.poisson(2.0, len(small.history)))
-    naive = fit(small.tables(customers=customers))
+    naive = fit(small.tables(customers=customers), response=Response(known_before=("visits",)))
     honest = fit(small.tables(customers=customers, history=then))
     assert naive.report["attributes_of_today"] == ["visits"]
     assert honest.report["attributes_of_today"] == []
