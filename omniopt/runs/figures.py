@@ -201,11 +201,14 @@ def forecast(
     labels : sequence of str
         One line each.
     predicted, actual, low, high : sequence of float
-        Shares between 0 and 1; low and high are the ends of the range around `actual`.
+        Shares, or differences of shares; low and high are the ends of the range around `actual`.
     """
     figure, axes = _canvas(0.34 * len(labels) + 0.95)
     at = np.arange(len(labels))
-    axes.hlines(at, 0, 1, color=PALE, linewidth=1)
+    least = 1.05 * min([*predicted, *low, 0.0])
+    axes.hlines(at, least, 1, color=PALE, linewidth=1)
+    if least < 0:
+        axes.axvline(0, color="#8d9aa3", linewidth=1, linestyle=(0, (4, 3)))
     spread = np.clip([np.subtract(actual, low), np.subtract(high, actual)], 0, None)
     axes.errorbar(
         actual,
@@ -221,7 +224,7 @@ def forecast(
         predicted, at, "D", markerfacecolor="white", markeredgecolor=WARM, markersize=6, label="predicted"
     )
     axes.set_yticks(at, [shorten(label, 22) for label in labels])
-    axes.set(xlim=(0, 1.05 * max([*predicted, *high, 1e-6])), ylim=(len(labels) - 0.5, -0.5))
+    axes.set(xlim=(least, 1.05 * max([*predicted, *high, 1e-6])), ylim=(len(labels) - 0.5, -0.5))
     _as_shares(axes.xaxis, 4)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
@@ -253,8 +256,37 @@ def effects(
     axes.errorbar(centre, at, xerr=spread, fmt="o", color=ACCENT, markersize=6, linewidth=1.4)
     axes.set_yticks(at, [shorten(label, 26) for label in labels])
     axes.set(ylim=(len(labels) - 0.5, -0.5), xlabel=unit)
+    axes.xaxis.set_major_formatter(lambda value, _: number(value))
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
+    return figure
+
+
+@_styled
+def gain(
+    share: Sequence[float], gained: Sequence[float], low: Sequence[float], high: Sequence[float],
+    random: Sequence[float],
+) -> Figure:  # fmt: skip
+    """Draw what treating more and more customers gains (a Qini curve), beside an order at random.
+
+    Parameters
+    ----------
+    share : sequence of float
+        Of the customers, those with the highest predicted uplift first.
+    gained, low, high : sequence of float
+        Responses gained per customer, with the ends of their interval.
+    random : sequence of float
+        What an order at random gains.
+    """
+    figure, axes = _canvas(3.0)
+    axes.axhline(0, color="#b9c4cb", linewidth=0.8)
+    axes.fill_between(share, low, high, color=ACCENT, alpha=0.15, linewidth=0)
+    axes.plot(share, random, color="#8d9aa3", linewidth=1, linestyle=(0, (4, 3)), label="at random")
+    axes.plot(share, gained, color=ACCENT, linewidth=1.6, label="highest uplift first")
+    axes.set(xlim=(0, 1), xlabel="share treated", ylabel="more responses per customer")
+    axes.legend(loc="lower right", frameon=False, fontsize=9)
+    _as_shares(axes.xaxis, 4)
+    _as_shares(axes.yaxis, 4)
     return figure
 
 

@@ -29,6 +29,8 @@ from omniopt.tables import read_parquet, read_table, write_parquet
 ANSWER_DAYS = 14
 #: Below this, who was held out was not left to chance alone.
 UNEVEN = 0.001
+#: With fewer responders in the control group the interval of money is too narrow.
+RESPONDERS = 50
 RESULT = "measured.json"
 
 
@@ -83,6 +85,12 @@ class Measured:
         found = self.effects[(self.effects["scope"] == "all") & (self.effects["metric"] == metric)]
         row = found.to_dict("records")
         return row[0] if row and math.isfinite(row[0]["effect"]) else None
+
+    @property
+    def few(self) -> bool:
+        """Whether so few of the control group responded that the interval of money is too narrow."""
+        found = self.whole("response")
+        return found is not None and found["mean_control"] * found["control"] < RESPONDERS
 
     def as_dict(self) -> dict[str, Any]:
         """Return what JSON can hold, without any customer."""
@@ -304,6 +312,10 @@ def in_words(result: Measured) -> list[str]:
         lines.append("  no control group of at least ten: what its contacts changed cannot be told")
     else:
         lines.append(f"  {compared(result.effects)} parts compared; p allows for that (Holm)")
+    if result.few:
+        lines.append(
+            f"  fewer than {RESPONDERS} of the control group responded: money may vary more than told"
+        )
     if result.split < UNEVEN:
         lines.append("  WARNING: the groups are not as large as the draw makes them: who is missing?")
     whole = result.predicted.tail(1).to_dict("records")
