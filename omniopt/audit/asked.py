@@ -133,33 +133,13 @@ class Short:
         """Look at every window of some units, all of whose candidates these are."""
         if not rule.asks():
             return
-        everything = np.arange(len(candidates))
-        all_told = tokens(inputs, candidates, everything, rule, past)
-        # Only what is chosen counts, but the groups are those of all living candidates.
-        kept = np.zeros(len(all_told.key), dtype=bool)
-        kept[all_told.token_of[chosen[all_told.item_of]]] = True
-        asked = owners(inputs, rule)
-        width = all_told.labels
-        if rule.per:
-            keys = np.unique(all_told.key[all_told.item])
-            keys = keys[np.isin(keys // width, asked)]
-        else:
-            keys = asked * width
-        least = rule.least[keys // width]
-        if np.isnan(least).any():
-            raise Unchecked("the min is missing for a customer")
+        owner, least, number, speaks = held(inputs, candidates, chosen, rule, past)
         begin, end = spans(inputs.world, rule)
-        if not len(keys) or not len(begin):
-            return
-        number = _filled(all_told, kept | all_told.base, keys, begin, end)
         over = number - np.ceil(least - CAP)[:, None]
-        # None is none at all: a window that holds something of the past is not empty.
-        speaks = number > 0 if rule.or_none else np.ones_like(over, dtype=bool)
-        speaks &= (least > 0)[:, None]  # a minimum of 0 asks for nothing
         units, spots = np.nonzero(speaks & (over < 0))
         self.number += len(units)
         for unit, at in zip(units[: NAMED - len(self.words)].tolist(), spots.tolist(), strict=False):
-            who, count = name_of(inputs, rule, int(keys[unit] // width)), int(number[unit, at])
+            who, count = name_of(inputs, rule, int(owner[unit])), int(number[unit, at])
             when = "in the horizon"
             if rule.days is not None or rule.every is not None:
                 first, last = (inputs.world.date(int(side[at])) for side in (begin, end))
@@ -176,6 +156,44 @@ class Short:
             faults.add(words, rule=rule.name)
         if self.number > len(self.words):
             faults.add(f"broken in {self.number - len(self.words)} more windows", rule=rule.name)
+
+
+def held(
+    inputs: Inputs, candidates: Candidates, chosen: np.ndarray, rule: ContactRule, past: Rows
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """What a rule's windows hold of what is chosen, for every unit and group that its minimum speaks of.
+
+    Returns
+    -------
+    owner : ndarray of int, shape (k,)
+        The unit.
+    least : ndarray of float, shape (k,)
+        The minimum.
+    number : ndarray of int, shape (k, w)
+        How much each window holds.
+    speaks : ndarray of bool, shape (k, w)
+        Whether the minimum speaks of the window.
+    """
+    told = tokens(inputs, candidates, np.arange(len(candidates)), rule, past)
+    # Only what is chosen counts, but the groups are those of all living candidates.
+    kept = np.zeros(len(told.key), dtype=bool)
+    kept[told.token_of[chosen[told.item_of]]] = True
+    asked = owners(inputs, rule)
+    keys = asked * told.labels
+    if rule.per:
+        keys = np.unique(told.key[told.item])
+        keys = keys[np.isin(keys // told.labels, asked)]
+    owner = keys // told.labels
+    least = rule.least[owner]
+    if np.isnan(least).any():
+        raise Unchecked("the min is missing for a customer")
+    begin, end = spans(inputs.world, rule)
+    number = np.zeros((len(keys), len(begin)), dtype=np.int64)
+    if number.size:
+        number = _filled(told, kept | told.base, keys, begin, end)
+    # None is none at all: a window that holds something of the past is not empty.
+    speaks = number > 0 if rule.or_none else np.ones(number.shape, dtype=bool)
+    return owner, least, number, speaks & (least > 0)[:, None]  # a minimum of 0 asks for nothing
 
 
 def _filled(

@@ -82,6 +82,12 @@ class Candidates:
             self.reasons,
         )
 
+    def drop(self, mask: np.ndarray, reason: str) -> None:
+        """Set the reason of those under a mask that have none yet."""
+        if reason not in self.reasons:
+            self.reasons.append(reason)
+        self.reason[mask & (self.reason == 0)] = 1 + self.reasons.index(reason)
+
     def second_leg(self) -> tuple[np.ndarray, Rows]:
         """Positions of the candidates with a fallback, and their rows on that channel."""
         index = np.flatnonzero(self.fallback >= 0)
@@ -187,13 +193,7 @@ def eliminate(inputs: Inputs, candidates: Candidates) -> list[str]:
     list of str
         The eligibility rules that could not be read; what they would drop stays.
     """
-    rows, world = candidates.rows, inputs.world
-
-    def drop(mask: np.ndarray, reason: str) -> None:
-        if reason not in candidates.reasons:
-            candidates.reasons.append(reason)
-        candidates.reason[mask & (candidates.reason == 0)] = 1 + candidates.reasons.index(reason)
-
+    rows, world, drop = candidates.rows, inputs.world, candidates.drop
     allowed = Permission(inputs)
     drop(~offer_valid(world, rows), "offer not valid on that date")
     without = ~allowed.consent(rows.customer, rows.channel, rows.day)

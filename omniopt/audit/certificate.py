@@ -50,6 +50,18 @@ def read(directory: Path, faults: Faults) -> dict[str, Any] | None:
     return certificate
 
 
+def changes(certificate: Mapping[str, Any]) -> str:
+    """What the plan's policy was changed by, in a few words."""
+    said, words = certificate.get("changes") or {}, []
+    for section in ("limits", "contact"):
+        rules = said.get(section)
+        for rule, keys in rules.items() if isinstance(rules, Mapping) else ():
+            words += [f"{key} of {rule}" for key in keys]
+    for what in ("vetoes", "locks"):
+        words += [f"{len(said[what])} {what}"] if said.get(what) else []
+    return f"; the policy with changes: {', '.join(words)}" if words else ""
+
+
 def number(mapping: Mapping[str, Any], key: str, faults: Faults, rule: str | None = None) -> float:
     """A finite number of the certificate, or NaN and a fault."""
     value = _finite(mapping.get(key))

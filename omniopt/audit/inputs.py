@@ -7,7 +7,7 @@ import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,9 @@ from omniopt.audit.scope import ROOTS, Rows, Unchecked, World
 from omniopt.errors import BadInput, Faults
 from omniopt.project import Project
 from omniopt.tables import Tables, read_parquet, with_codes
+
+if TYPE_CHECKING:
+    from omniopt.audit.arms import Arms
 
 TABLE_OF = {"customer": "customers", "offer": "offers", "channel": "channels", "action": "actions"}
 # The policy's sections that are lists of rules.
@@ -53,6 +56,8 @@ class Inputs:
         make the pressure.
     chances : ndarray or None
         The chances to unsubscribe, where they are estimated: see `omniopt.audit.annoyance`.
+    arms : Arms or None
+        Control groups and who explores: see `omniopt.audit.arms`.
     memo : dict
         What was worked out once for these customers.
     """
@@ -67,6 +72,7 @@ class Inputs:
     given: Given | None = None
     annoyance: tuple[float | str, int] | None = None
     chances: np.ndarray | None = None
+    arms: Arms | None = None
     memo: dict[Any, np.ndarray] = field(default_factory=dict, repr=False)
     _positions: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from omniopt.audit.arms import Drawn, take_out
 from omniopt.audit.arrays import position
 from omniopt.audit.candidates import Candidates, build, eliminate, rows_per_customer
 from omniopt.audit.history import history_rows
@@ -36,6 +37,8 @@ class Lot:
         Contacts of the past and commitments that count.
     unread : list of str
         Why eligibility rules could not be read.
+    drawn : Drawn
+        Contacts at random.
     """
 
     inputs: Inputs
@@ -44,6 +47,7 @@ class Lot:
     living: Candidates
     past: Rows
     unread: list[str]
+    drawn: Drawn
 
     def find(self, keys: np.ndarray) -> np.ndarray:
         """Positions among the living candidates by `Inputs.key`; -1 where there is none."""
@@ -85,15 +89,18 @@ class Lots:
 def _lot(inputs: Inputs) -> Lot:
     everything = build(inputs, inputs.scores)
     unread = eliminate(inputs, everything)
+    drawn = take_out(inputs, everything)
     kept = np.flatnonzero(everything.reason == 0)
     living = everything if len(kept) == len(everything) else everything.take(kept)
     rows, counts = history_rows(inputs)
-    return Lot(inputs, everything, kept, living, rows.take(counts), unread)
+    return Lot(inputs, everything, kept, living, rows.take(counts), unread, drawn)
 
 
 def _units(inputs: Inputs) -> np.ndarray:
     """What must not be parted: households, if a rule speaks of them, else customers."""
     rules = inputs.policy.get("contact") or []
+    if inputs.arms is not None and inputs.arms.word == "household":
+        return inputs.arms.unit
     if any(isinstance(rule, Mapping) and rule.get("unit") == "household" for rule in rules):
         try:
             return households(inputs)

@@ -24,6 +24,7 @@ COLUMNS = (
 )  # fmt: skip
 # Measures that a plan shows where its candidates have them.
 FURTHER = ("incremental_response", "incremental_value", "annoyance")
+DRAWN = "probability"  # of contacts, where the policy explores: see `omniopt.audit.experiment`
 FILE = "plan.parquet"
 # So many rows are named one by one for each kind of fault; the rest are counted.
 NAMED = 5
@@ -68,7 +69,7 @@ def read(directory: Path, faults: Faults) -> pd.DataFrame | None:
     missing = [name for name in COLUMNS if name not in frame]
     for name in missing:
         faults.add("the column is missing", file=FILE, column=name)
-    for name in frame.columns.difference([*COLUMNS, *FURTHER]):
+    for name in frame.columns.difference([*COLUMNS, *FURTHER, DRAWN]):
         faults.add("a plan has no such column", file=FILE, column=str(name))
     return None if missing else frame
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from omniopt.audit.arms import Drawn
 from omniopt.audit.arrays import position
 from omniopt.audit.candidates import join
 from omniopt.audit.inputs import Inputs
@@ -40,6 +41,8 @@ class Survey:
         For each limit of the policy what was seen of it, or why it could not be read.
     located : Located
         The candidates behind the plan's rows.
+    drawn : Drawn
+        Contacts at random.
     """
 
     candidates: int
@@ -50,6 +53,7 @@ class Survey:
     unread: list[str]
     sums: list[Sums | Unchecked]
     located: Located
+    drawn: Drawn
 
 
 def look_at_all(inputs: Inputs, lots: Lots, ranks: Sequence[Rank], frame: pd.DataFrame | None) -> Survey:
@@ -84,6 +88,7 @@ def _count(lot: Lot, ranks: Sequence[Rank]) -> Survey:
         lot.unread,
         [_seen(rule, lot) for rule in lot.inputs.policy.get("limits") or []],
         Located(np.arange(0), everything.take(np.arange(0))),
+        lot.drawn,
     )
 
 
@@ -119,6 +124,7 @@ def _together(parts: list[Survey]) -> Survey:
         first.unread,
         sums,
         Located(row[order], found),
+        Drawn.join([part.drawn for part in parts]),
     )
 
 

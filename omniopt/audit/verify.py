@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from omniopt.audit import annoyance, asked, contact, limits, pairs, plan, ranks
+from omniopt.audit import annoyance, arms, asked, contact, experiment, limits, pairs, plan, ranks
 from omniopt.audit import certificate as cert
 from omniopt.audit.bound import Rules
 from omniopt.audit.candidates import Candidates
@@ -34,7 +34,7 @@ from omniopt.tables import sha256_of
 
 # Judges one rule; what it returns are the numbers that the certificate's entry must say.
 Judge = Callable[[Mapping[str, Any], Faults], dict[str, float | None]]
-SECTIONS = {"objective", *RULES}
+SECTIONS = {"objective", "learning", *RULES}
 
 
 def verify(directory: Path | str, project: Project | None = None) -> Verification:
@@ -153,18 +153,7 @@ class _Audit:
         mine = None if world.start is None else {"start": world.start.isoformat(), "days": world.days}
         if said != mine:
             faults.add(f"it says {said}, the project {mine}", file=cert.FILE, column="horizon")
-        return f"{len(true)} {'read' if faults else 'unchanged'}{self._changes()}"
-
-    def _changes(self) -> str:
-        """What the plan's policy was changed by, in a few words."""
-        words = []
-        for section in ("limits", "contact"):
-            rules = (self.certificate.get("changes") or {}).get(section)
-            for rule, keys in rules.items() if isinstance(rules, Mapping) else ():
-                words += [f"{key} of {rule}" for key in keys]
-        for what, listed in (("vetoes", self.inputs.vetoes), ("locks", self.inputs.locks)):
-            words += [f"{len(listed)} {what}"] if listed else []
-        return f"; the policy with changes: {', '.join(words)}" if words else ""
+        return f"{len(true)} {'read' if faults else 'unchanged'}{cert.changes(self.certificate)}"
 
     def _rebuild(self, faults: Faults) -> str:
         inputs = self.inputs
@@ -177,6 +166,7 @@ class _Audit:
         inputs.scores = read_scores(inputs, self.directory)
         if inputs.annoyance and inputs.scores is not None and "p_unsubscribe" not in inputs.scores:
             inputs.chances = annoyance.chances(inputs)
+        inputs.arms = arms.read(inputs)
         # The pass over all candidates also finds the plan's rows; what is wrong with the file comes later.
         self.frame = plan.read(self.directory, self.plan_faults)
         self.lots = Lots(inputs)
@@ -208,7 +198,9 @@ class _Audit:
         plan.columns(self.inputs, frame, located, faults)
         # Of all columns only the advantage is still to come.
         self.frame = frame[["advantage"]]
-        self.locked = plan.locks(self.inputs, located, faults)
+        experiment.check(self.inputs, self.survey, self.certificate, self.directory, frame, faults)
+        drawn = experiment.drawn(self.inputs, self.survey, faults)
+        self.locked = np.union1d(plan.locks(self.inputs, located, faults), drawn)
         self.contacts = located.chosen(self.inputs)
         self.chosen = np.ones(len(self.contacts), dtype=bool)
         self.ledger = cert.Ledger.read(self.inputs, self.certificate, faults)

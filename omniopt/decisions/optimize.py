@@ -202,7 +202,7 @@ def _plan(problem: Problem, found: list[Search], target: float, seconds: dict[st
         alternatives_frame(problem, chosen, dual.worth),
         problem.scores if problem.model_scores else None,
         problem,
-    )
+    ).with_trial(problem.trial)
 
 
 def _claim(found: Search, chosen: np.ndarray) -> Claim:

@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ import pandas as pd
 
 from omniopt.actions.catalogue import Catalogue
 from omniopt.actions.valuation import BASIC, FURTHER
+from omniopt.decisions.exploration import Trial
 from omniopt.decisions.problem import Problem
 from omniopt.errors import BadInput
 from omniopt.tables import read_parquet, sha256_of, write_parquet
@@ -27,6 +28,7 @@ SHOWN = BASIC  # measures of every contact
 ALTERNATIVES = 5  # best contacts not chosen that are kept for each customer
 FILES = (
     "plan.parquet", "certificate.json", "scores.parquet", "dropped.parquet", "alternatives.parquet",
+    "experiment.parquet",
     "rule_values.parquet",  # written after the plan, if asked for
 )  # fmt: skip
 
@@ -42,7 +44,8 @@ class Plan:
     contacts : DataFrame
         One row per chosen contact: customer_id, action_id, offer_id, channel, date, fallback,
         value, cost, response, objective, advantage; and incremental_response, incremental_value and
-        annoyance where the candidates have them. Sorted by customer_id, date, action_id.
+        annoyance where the candidates have them; and, where the policy explores, the probability of each
+        contact, 1 where it was not drawn. Sorted by customer_id, date, action_id.
     dropped : DataFrame
         Candidates that were taken out before the decision, with the reason; empty, as the next, where
         there are more than a million candidates, of whom the certificate says how many went, and why.
@@ -53,6 +56,9 @@ class Plan:
         The response model's scores, where the project has no scores of its own.
     problem : Problem, Large or None
         The problem solved; None for a plan read from a folder.
+    experiment : DataFrame or None
+        Who was in which arm, where the policy says ``learning``: customer_id, offer_id (missing: all
+        offers), arm, probability, stratum, date.
     """
 
     certificate: dict[str, Any]
@@ -61,6 +67,7 @@ class Plan:
     alternatives: pd.DataFrame
     scores: pd.DataFrame | None = None
     problem: Problem | Large | None = field(default=None, repr=False)
+    experiment: pd.DataFrame | None = field(default=None, repr=False)
 
     @property
     def status(self) -> str:
@@ -128,6 +135,8 @@ class Plan:
         write_parquet(self.contacts, staging / "plan.parquet")
         write_parquet(self.dropped, staging / "dropped.parquet")
         write_parquet(self.alternatives, staging / "alternatives.parquet")
+        if self.experiment is not None:
+            write_parquet(self.experiment, staging / "experiment.parquet")
         if self.scores is not None:
             write_parquet(self.scores, staging / "scores.parquet")
             sha256 = sha256_of(staging / "scores.parquet")
@@ -153,10 +162,21 @@ class Plan:
         plan, dropped, alternatives = (
             read_parquet(folder / f"{n}.parquet") for n in ("plan", "dropped", "alternatives")
         )
-        scores = folder / "scores.parquet"
-        return cls(
-            certificate, plan, dropped, alternatives, read_parquet(scores) if scores.is_file() else None
+        scores, experiment = (
+            read_parquet(folder / name) if (folder / name).is_file() else None
+            for name in ("scores.parquet", "experiment.parquet")
         )
+        return cls(certificate, plan, dropped, alternatives, scores, experiment=experiment)
+
+    def with_trial(self, trial: Trial | None) -> Plan:
+        """Return the plan with what it says of control groups and of contacts drawn at random."""
+        if trial is None:
+            return self
+        told = self.certificate | {"learning": trial.entries(self.certificate["dropped"])}
+        contacts = self.contacts
+        if trial.draws is not None:
+            contacts = contacts.assign(probability=trial.probabilities(contacts))
+        return replace(self, certificate=told, contacts=contacts, experiment=trial.frame())
 
 
 def frame_of(

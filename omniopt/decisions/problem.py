@@ -21,20 +21,22 @@ from omniopt.actions.candidates import Candidates, build_candidates
 from omniopt.actions.catalogue import Catalogue, build_catalogue
 from omniopt.actions.permission import build_permission
 from omniopt.actions.valuation import BASIC, FURTHER, value_candidates
+from omniopt.decisions.exploration import Trial, hold_trial
 from omniopt.decisions.system import System, state_system
 from omniopt.errors import BadInput, Fault, Faults
 from omniopt.project import Project
-from omniopt.rules.contact import ContactRows, matches
+from omniopt.rules.contact import matches
 from omniopt.rules.eligibility import VETO, drop_ineligible, find_pairs
+from omniopt.rules.holdout import hold_out
 from omniopt.rules.limits import Coupling, LimitRows
 from omniopt.rules.measures import Measures
-from omniopt.rules.pairs import PairRows
 from omniopt.rules.parse import parse_policy
 from omniopt.rules.policy import Objective, Policy
 from omniopt.rules.statements import states
 from omniopt.rules.unit_rows import UnitRows
 from omniopt.rules.units import Units, build_units
 from omniopt.rules.where import Scopes
+from omniopt.rules.within import build_unit_rows
 from omniopt.tables import Tables
 
 ROUNDING = 1e-9  # of a sum, relative to the sum of its terms' sizes
@@ -83,6 +85,8 @@ class Problem:
         Whether the scores came from the project's own model.
     notes : list of str
         What the reader should know, such as rules that match nothing.
+    trial : Trial or None
+        Who was held out, and the contacts drawn at random, which are among the locked.
     """
 
     project: Project
@@ -104,6 +108,7 @@ class Problem:
     model_scores: bool
     eligibility: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    trial: Trial | None = None
 
     @property
     def objective(self) -> np.ndarray:
@@ -207,14 +212,17 @@ def build_problem(project: Project, scores: pd.DataFrame | None = None) -> Probl
         mask = np.zeros(len(everything), bool)
         mask[vetoed] = True
         everything.drop(mask, VETO)
+    grouping = build_units(policy.contact, scopes)
+    held = hold_out(policy, scopes, project.changes.get("locks", []))
+    trial = None if held is None or faults else hold_trial(everything, policy, scopes, held, grouping)
     candidates = everything.alive()
     model_scores = False
+    warnings: list[str] = []
     if tables.candidates is None and not faults:
-        scores, model_scores = find_scores(project, tables, scores)
+        scores, model_scores, warnings = find_scores(project, tables, scores)
         value_candidates(candidates, scores, tables, project.spec.annoyance, faults)
     elif tables.candidates is None:  # only faults are still to be found: the measures' names have to be known
         candidates.measures |= {name: np.zeros(len(candidates)) for name in (*BASIC, *FURTHER)}
-    grouping = build_units(policy.contact, scopes)
     candidates = candidates.take(np.argsort(grouping.of[candidates.customer], kind="stable"))
     measures = Measures(candidates, scopes)
     limit_rows = LimitRows(candidates, tables, scopes, measures)
@@ -223,21 +231,18 @@ def build_problem(project: Project, scores: pd.DataFrame | None = None) -> Probl
     ranked = [_ranked(o, i, measures, coupling) for i, o in enumerate(policy.objectives)]
     units = build_unit_rows(candidates, policy, scopes, grouping)
     locked = _locks(project, candidates, everything, faults)
+    if trial is not None:
+        locked = np.union1d(locked, trial.find(candidates))
     unique_faults(faults).raise_if_any()
     system = state_system(ranked[0].objective, ranked[0].cells, coupling)
     problem = Problem(
         project, tables, policy, candidates, everything, grouping, grouping.of[candidates.customer], 0,
         ranked, coupling, coupling.matrix, system, watched, units, locked, scores, model_scores, matched,
+        trial=trial,
     )  # fmt: skip
+    problem.notes.extend(warnings)
     problem.notes.extend(idle_rules(policy, matched, [coupling, watched], candidates, scopes))
     return problem
-
-
-def build_unit_rows(candidates: Candidates, policy: Policy, scopes: Scopes, grouping: Units) -> UnitRows:
-    """Return the rows of all rules within units: contact rules, conflicts, prerequisites."""
-    pairs = PairRows(candidates, scopes, grouping)
-    contact = ContactRows(candidates, scopes, grouping).build(policy.contact)
-    return UnitRows.stack([contact, pairs.conflicts(policy.conflicts), pairs.requires(policy.requires)])
 
 
 @states("objective")
@@ -298,8 +303,10 @@ def check(project: Project) -> dict[str, Any]:
     }
 
 
-def find_scores(project: Project, tables: Tables, given: pd.DataFrame | None) -> tuple[pd.DataFrame, bool]:
-    """Return the scores to value candidates by, and whether they are the project's own model's.
+def find_scores(
+    project: Project, tables: Tables, given: pd.DataFrame | None
+) -> tuple[pd.DataFrame, bool, list[str]]:
+    """Return the scores to value candidates by, whether they are a model's, and what to be warned of.
 
     Where the policy counts what contacts change, the model learns that from the project's experiments.
     """
@@ -307,8 +314,10 @@ def find_scores(project: Project, tables: Tables, given: pd.DataFrame | None) ->
     from omniopt import knowledge
 
     scores, made = given, tables.scores is None
+    warnings: list[str] = []
     if scores is None:
-        scores = knowledge.scores(tables, project.spec.seed)[0]
+        scores, model = knowledge.scores(tables, project.spec.seed, project.spec.response)
+        warnings = model.report["warnings"] if model is not None else []
     if "uplift" not in scores and _counts_uplift(project.effective_policy()):
         if not made:
             message = "the policy counts what contacts change, and the scores do not say it"
@@ -318,7 +327,7 @@ def find_scores(project: Project, tables: Tables, given: pd.DataFrame | None) ->
         from omniopt.knowledge import uplift
 
         scores = uplift.fit(tables, project.spec.seed).add(scores)
-    return scores, made
+    return scores, made, warnings
 
 
 def _counts_uplift(policy: dict[str, Any]) -> bool:

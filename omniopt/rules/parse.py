@@ -13,8 +13,11 @@ from omniopt.rules.policy import (
     SECTIONS,
     After,
     Contact,
+    Control,
     Denominator,
     Eligibility,
+    Explore,
+    Learning,
     Limit,
     Objective,
     Policy,
@@ -23,7 +26,12 @@ from omniopt.rules.policy import (
 
 SENSES = ("maximise", "minimise")
 # Keys that hold a mapping with keys of its own.
-PARTS: dict[str, type[BaseModel]] = {"after": After, "over": Denominator}
+PARTS: dict[str, type[BaseModel]] = {
+    "after": After,
+    "over": Denominator,
+    "control": Control,
+    "explore": Explore,
+}
 ANYTHING = Objective("contacts", "maximise")  # stands in for an objective that cannot be read
 
 
@@ -49,7 +57,7 @@ def parse_policy(raw: Any, faults: Faults, file: str | None = None) -> Policy:
             "the policy is not a mapping of sections", file=file, hint="Start with objective: value - cost"
         )
         return Policy([ANYTHING], [], [], [], [], [], file)
-    legal = ["objective", *SECTIONS]
+    legal = ["objective", *SECTIONS, "learning"]
     for key in raw:
         if key not in legal:
             faults.add(f"unknown section '{key}' in the policy", file=file, hint=nearest(str(key), legal))
@@ -75,7 +83,27 @@ def parse_policy(raw: Any, faults: Faults, file: str | None = None) -> Policy:
                 )
             seen.add(rule.name)
             rules[section].append(rule)
-    return Policy(objectives, **rules, file=file)
+    return Policy(objectives, **rules, file=file, learning=_learning(raw.get("learning"), faults, file))
+
+
+def _learning(raw: Any, faults: Faults, file: str | None) -> Learning | None:
+    """Read who is held out and who gets contacts at random; None if nobody, or if it has faults."""
+    if raw is None:
+        return None
+    if not isinstance(raw, Mapping):
+        faults.add("'learning' is not a mapping", file=file, rule="learning",
+                   hint="Write for instance learning: {control: {share: 0.05}}")  # fmt: skip
+        return None
+    try:
+        learning = Learning.model_validate({str(k): v for k, v in raw.items()})
+    except ValidationError as error:
+        for detail in error.errors():
+            _explain(detail, Learning, "learning", faults, file)
+        return None
+    control = learning.control
+    if control is not None and control.share is None and control.per_offer is None:
+        faults.add("'control' needs share or per_offer", file=file, rule="learning")
+    return learning
 
 
 def _objectives(raw: Any, faults: Faults, file: str | None) -> list[Objective]:
@@ -137,7 +165,7 @@ def _rule(
     return None if clashes else rule
 
 
-def _explain(detail: Any, model: type[Rule], label: str, faults: Faults, file: str | None) -> None:
+def _explain(detail: Any, model: type[BaseModel], label: str, faults: Faults, file: str | None) -> None:
     key = ".".join(str(part) for part in detail["loc"])
     kind = detail["type"]
     if kind == "extra_forbidden":

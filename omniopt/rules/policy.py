@@ -112,6 +112,17 @@ def _names(value: Any) -> list[str]:
     return values
 
 
+def _share(value: Any) -> float:
+    number = _number(value)
+    if not 0 < number < 1:
+        raise ValueError(f"takes a share above 0 and below 1, not {value!r}")
+    return number
+
+
+def _key(value: Any) -> str:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else _text(value)
+
+
 def _flag(value: Any) -> bool:
     if not isinstance(value, bool):
         raise ValueError(f"takes true or false, not {value!r}")
@@ -134,6 +145,8 @@ Times = Annotated[int, BeforeValidator(_times)]
 Days = Annotated[int, BeforeValidator(_days)]
 Lag = Annotated[int, BeforeValidator(_lag)]
 Names = Annotated[list[str], BeforeValidator(_names)]
+Share = Annotated[float, BeforeValidator(_share)]
+Key = Annotated[str, BeforeValidator(_key)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Text = Annotated[str, BeforeValidator(_text)]
 
@@ -260,6 +273,38 @@ class Requires(Rule):
     order: Literal["before", "any"] = "before"
 
 
+class Control(BaseModel):
+    """Who gets no contact at all, and who none of one offer, so that what contacts change can be measured.
+
+    A customer's place follows from ``key`` and the customer's id alone, and stays as long as these do.
+    ``by`` names columns of customers whose values are strata; with ``unit: household`` a household is
+    held out as a whole.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    share: Share | None = None
+    per_offer: Share | None = None
+    by: Names = Field(default_factory=list)
+    key: Key = "control"
+    unit: Literal["customer", "household"] = "customer"
+
+
+class Explore(BaseModel):
+    """Who gets one contact drawn at random, of those that the customer's own rules allow alone."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    share: Share
+    key: Key = "explore"
+
+
+class Learning(BaseModel):
+    """What a plan gives up to learn what contacts change: control groups, and contacts at random."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    control: Control | None = None
+    explore: Explore | None = None
+
+
 @dataclass(frozen=True)
 class Objective:
     """What is maximised or minimised, and the share of it that later objectives may cost."""
@@ -285,6 +330,7 @@ class Policy:
     conflicts: list[Conflict]
     requires: list[Requires]
     file: str | None = None
+    learning: Learning | None = None
 
     @property
     def objective(self) -> str:

@@ -32,12 +32,22 @@ class Units:
 
 
 @states("household")
-def build_units(contact: list[Contact], scopes: Scopes) -> Units:
-    """Return the units that a policy's contact rules need."""
+def build_units(contact: list[Contact], scopes: Scopes, also: str | None = None) -> Units:
+    """Return the units that a policy's contact rules need.
+
+    Parameters
+    ----------
+    contact : list of Contact
+    scopes : Scopes
+        Gets the faults.
+    also : str, optional
+        Name of something else that asks for households.
+    """
     catalogue = scopes.catalogue
     ids = catalogue.ids_of("customer")
     alone = Units(np.arange(len(ids), dtype=np.int64), ids, "customer")
     asking = [rule.name for rule in contact if rule.unit == "household"]
+    asking += [] if also is None else [also]
     if not asking:
         return alone
     customers = catalogue.entities["customer"]

@@ -81,12 +81,13 @@ def build_large(project: Project, scores: pd.DataFrame | None = None) -> tuple[L
     given = Given.of(catalogue, tables.coded)
     living, bins, lock = sift(project, policy, tables, scopes, given)
     model_scores = False
+    warnings: list[str] = []
     if tables.coded is not None:
         measures = {name: living.kept(values) for name, values in tables.coded.measures.items()}
     elif faults:  # only faults are still to be found: the measures' names have to be known
         measures = {name: np.zeros(len(living)) for name in (*BASIC, *FURTHER)}
     else:
-        scores, model_scores = find_scores(project, tables, scores)
+        scores, model_scores, warnings = find_scores(project, tables, scores)
         valuation = Valuation(catalogue, scores, tables, project.spec.annoyance, faults)
         measures = valued(living, bins, catalogue, valuation, faults)
     known = sorted(measures)
@@ -111,9 +112,13 @@ def build_large(project: Project, scores: pd.DataFrame | None = None) -> tuple[L
         stated.ranked, templates.templates, grouping, _positions(layout, bins, lock),
         dropped=living.dropped, eligibility=living.matched, candidates_given=len(given), scores=scores,
         model_scores=model_scores,
-        notes=idle_rules(policy, living.matched, [stated.coupling, stated.watched], occurring, stand_ins),
+        notes=[
+            *warnings,
+            *idle_rules(policy, living.matched, [stated.coupling, stated.watched], occurring, stand_ins),
+        ],
         extra={
             "taken_out": living.out, "template_of": templates.template_of, "member": templates.member,
+            "trial": living.trial,
             "unmet": unmet(templates.templates, templates.template_of, np.flatnonzero(empty)),
         },
     )  # fmt: skip

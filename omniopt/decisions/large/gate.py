@@ -19,8 +19,9 @@ from omniopt.actions.permission import ALLOWED, NO_CONSENT, NO_TIME_ZONE, NOT_A_
 from omniopt.decisions.large.bins import Eligible
 from omniopt.decisions.large.shape import Bins
 from omniopt.rules.eligibility import VETO, drop_ineligible
+from omniopt.rules.holdout import EXPLORATION, HoldOut
 from omniopt.rules.policy import Eligibility, Policy
-from omniopt.rules.where import Scopes
+from omniopt.rules.where import Scopes, expand
 from omniopt.tables import Coded
 
 
@@ -68,6 +69,15 @@ class Given:
             return np.tile(self.code, lot[1] - lot[0])
         return self.code[self.action[self.rows(lot)]]
 
+    def among(self, customers: np.ndarray) -> tuple[Given, np.ndarray]:
+        """Return the candidates of the customers under a mask, and where they are among all."""
+        at = np.flatnonzero(customers[self.customer])
+        count = np.diff(self.start)[at]
+        rows = expand(self.start[at], count)
+        start = np.concatenate([[0], np.cumsum(count)]).astype(np.int64)
+        action = None if self.action is None else self.action[rows]
+        return Given(self.customer[at], start, action, self.code), rows
+
     def __len__(self) -> int:
         return int(self.start[-1])
 
@@ -91,9 +101,9 @@ class Gate:
 
     def __init__(
         self, catalogue: Catalogue, permission: Permission, policy: Policy, bins: Bins, eligible: Eligible,
-        scopes: Scopes,
+        scopes: Scopes, held: HoldOut | None,
     ) -> None:  # fmt: skip
-        self.rules, self.bins, self.eligible = policy.eligibility, bins, eligible
+        self.rules, self.bins, self.eligible, self.held = policy.eligibility, bins, eligible, held
         self.permitted = _Permitted(catalogue, permission)
         channels = catalogue.ids("channel")
         self.reasons = ["", NOT_VALID, *(f"{NO_CONSENT_FOR} {name}" for name in channels), NO_ZONE, SILENT]
@@ -103,6 +113,9 @@ class Gate:
         self.refusal = refusal[:, catalogue.actions.codes["channel"]]
         self.asked = len(self.reasons) - 1  # the policy's rules come after these
         self.reasons += [rule.name for rule in policy.eligibility] + [VETO]
+        self.veto = len(self.reasons) - 1
+        self.reasons += [] if held is None else [*held.reasons(catalogue), EXPLORATION]
+        self.offer = catalogue.actions.codes["offer"]
         every = np.arange(len(catalogue.actions))
         self.plain_reason = self.refusal[self.permitted.on_channel, every]
         self.plain_reason[invalid_actions(catalogue)] = 1
@@ -110,7 +123,7 @@ class Gate:
         self.plain_kind = (first_kind + self.permitted.fallback_open).astype(np.int32)
         self.resting = _Resting(catalogue, policy.eligibility, scopes)
 
-    def judge(self, given: Given, lot: tuple[int, int], vetoed: np.ndarray) -> Judged:
+    def judge(self, given: Given, lot: tuple[int, int], vetoed: np.ndarray, passed: np.ndarray) -> Judged:
         """Judge the candidates of a lot of customers.
 
         Parameters
@@ -119,6 +132,8 @@ class Gate:
         lot : (int, int)
         vetoed : ndarray of int64
             Positions of the candidates that people ruled out, ascending.
+        passed : ndarray of int64
+            Positions of the candidates that give way to a contact drawn at random, ascending.
         """
         customers, rows = given.customer[slice(*lot)], given.rows(lot)
         count = np.diff(given.start[lot[0] : lot[1] + 1])
@@ -135,7 +150,14 @@ class Gate:
         struck = (reason == 0) & (rule > 0)
         reason[struck] = rule[struck] + self.asked
         own = vetoed[slice(*np.searchsorted(vetoed, [rows.start, rows.stop]))] - rows.start
-        reason[own[reason[own] == 0]] = len(self.reasons) - 1
+        reason[own[reason[own] == 0]] = self.veto
+        if self.held is not None:
+            reason[(reason == 0) & self.held.control[customers][owner]] = self.veto + 1
+            offer = self.offer[action]
+            own = np.flatnonzero((reason == 0) & self.held.offers[offer, customers[owner]])
+            reason[own] = self.veto + 2 + offer[own]
+            own = passed[slice(*np.searchsorted(passed, [rows.start, rows.stop]))] - rows.start
+            reason[own] = len(self.reasons) - 1
         return Judged(bin, reason, matched)
 
     def _rules(

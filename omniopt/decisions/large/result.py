@@ -63,7 +63,8 @@ def large_plan(large: Large, found: list[Hunt], gap: float, seconds: dict[str, f
     out = large.extra["taken_out"]
     dropped = dropped_rows(large.catalogue, out.customer, out.action, out.reason, out.reasons)
     scores = large.scores if large.model_scores else None
-    return Plan(certificate, contacts, dropped, alternatives, scores, large)
+    plan = Plan(certificate, contacts, dropped, alternatives, scores, large)
+    return plan.with_trial(large.extra.get("trial"))
 
 
 def contact_frame(large: Large, at: np.ndarray, **own: np.ndarray) -> pd.DataFrame:

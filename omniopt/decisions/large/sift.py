@@ -11,13 +11,16 @@ import pandas as pd
 from omniopt.actions.candidates import Candidates
 from omniopt.actions.catalogue import Catalogue
 from omniopt.actions.permission import build_permission
+from omniopt.decisions.exploration import Draws, Trial, draw
 from omniopt.decisions.large.bins import eligible, group_customers, list_kinds
 from omniopt.decisions.large.gate import Gate, Given
 from omniopt.decisions.large.shape import Bins
 from omniopt.errors import Faults
 from omniopt.project import Project
 from omniopt.rules.eligibility import find_pairs
-from omniopt.rules.policy import Policy
+from omniopt.rules.holdout import HoldOut, hold_out
+from omniopt.rules.policy import Explore, Policy
+from omniopt.rules.units import build_units
 from omniopt.rules.where import Scopes, expand
 from omniopt.tables import Tables
 from omniopt.tables.order import lots_of
@@ -57,6 +60,8 @@ class Living:
     out : TakenOut
     lock_reason : ndarray of int64
         For each lock the place of the reason that took it out, or 0.
+    trial : Trial or None
+        Who was held out, and the contacts drawn at random, which are among the locks.
     """
 
     customer: np.ndarray
@@ -69,6 +74,7 @@ class Living:
     matched: dict[str, int]
     out: TakenOut
     lock_reason: np.ndarray
+    trial: Trial | None = None
 
     def __len__(self) -> int:
         return len(self.bin)
@@ -98,20 +104,55 @@ def sift(
     group_of, customer = group_customers(policy, scopes)
     action, fallback = list_kinds(catalogue)
     bins = Bins(group_of, customer, action, fallback, np.zeros(len(customer) * len(action), bool), [], {})
-    gate = Gate(catalogue, permission, policy, bins, eligible(policy, bins, scopes), scopes)
+    held = hold_out(policy, scopes, project.changes.get("locks", []))
+    gate = Gate(catalogue, permission, policy, bins, eligible(policy, bins, scopes), scopes, held)
     vetoed = _find(project.changes.get("vetoes", []), "veto", given, catalogue, faults)[0]
     locked, whose, what = _find(project.changes.get("locks", []), "lock", given, catalogue, faults)
-    living = find_living(given, gate, vetoed, locked)
+    draws = None
+    if (
+        held is not None
+        and policy.learning is not None
+        and policy.learning.explore is not None
+        and not faults
+    ):
+        draws = _draws(given, gate, vetoed, held, policy, policy.learning.explore, scopes)
+    living = find_living(given, gate, vetoed, locked, draws)
+    if held is not None:
+        assert policy.learning is not None
+        trial = Trial(policy.learning, catalogue, held, given.customer[np.diff(given.start) > 0], draws)
+        living = replace(living, trial=trial)
     for why, c, a in zip(living.lock_reason, whose, what, strict=True):
         if why:
             contact = f"customer {catalogue.ids_of('customer')[c]}, action {catalogue.ids_of('action')[a]}"
             faults.add(f"the lock of {contact} cannot hold: {gate.reasons[why]}")
     whose, what = whose[living.lock_reason == 0], what[living.lock_reason == 0]
+    if draws is not None:
+        whose, what = np.append(whose, draws.customer), np.append(what, draws.action)
     kind = living.bin[places(living, bins, whose, what)] % bins.kinds
     return living, replace(bins, occurs=living.occurs), (whose, kind.astype(np.int64))
 
 
-def find_living(given: Given, gate: Gate, vetoed: np.ndarray, locked: np.ndarray) -> Living:
+def _draws(
+    given: Given, gate: Gate, vetoed: np.ndarray, held: HoldOut, policy: Policy, explore: Explore,
+    scopes: Scopes,
+) -> Draws:  # fmt: skip
+    """Draw contacts at random; ``passed`` are positions among the given."""
+    some, rows = given.among(held.explored)
+    none = np.zeros(0, np.int64)
+    living = find_living(some, gate, np.flatnonzero(np.isin(rows, vetoed)), none, None)
+    kind = living.bin % gate.bins.kinds
+    customer = np.repeat(living.customer, np.diff(living.start))
+    blank = np.zeros(len(kind), np.int16)
+    candidates = Candidates(
+        scopes.catalogue, customer, gate.bins.action[kind], blank, [""], 1.0 + blank, gate.bins.fallback[kind]
+    )
+    drawn = draw(candidates, explore, policy, scopes, held, build_units(policy.contact, scopes))
+    return replace(drawn, passed=rows[np.flatnonzero(living.marks >= 0)[drawn.passed]])
+
+
+def find_living(
+    given: Given, gate: Gate, vetoed: np.ndarray, locked: np.ndarray, draws: Draws | None
+) -> Living:
     """Judge all candidates, in lots of customers.
 
     Parameters
@@ -120,8 +161,11 @@ def find_living(given: Given, gate: Gate, vetoed: np.ndarray, locked: np.ndarray
     gate : Gate
     vetoed, locked : ndarray of int64
         Positions of what people ruled out or insist on, ascending.
+    draws : Draws or None
+        Contacts drawn at random, to which others give way.
     """
-    sieve = _Sieve(given, gate, vetoed, locked)
+    passed = np.zeros(0, np.int64) if draws is None else draws.passed
+    sieve = _Sieve(given, gate, vetoed, passed, locked)
     found = in_threads(sieve.judge, lots_of(given.start, LOT))
     counts, matched = (
         np.sum([one[place] for one in found] or [empty], axis=0)
@@ -150,8 +194,10 @@ class _Found(NamedTuple):
 class _Sieve:
     """Judges lots, and writes what becomes of each candidate into its place."""
 
-    def __init__(self, given: Given, gate: Gate, vetoed: np.ndarray, locked: np.ndarray) -> None:
-        self.given, self.gate, self.vetoed, self.locked = given, gate, vetoed, locked
+    def __init__(
+        self, given: Given, gate: Gate, vetoed: np.ndarray, passed: np.ndarray, locked: np.ndarray
+    ) -> None:
+        self.given, self.gate, self.vetoed, self.passed, self.locked = given, gate, vetoed, passed, locked
         self.marks = empty_array(len(given), np.int32)
         self.alive = np.zeros(len(given.customer), np.int64)
         self.occurs = np.zeros(len(gate.bins), bool)
@@ -160,7 +206,7 @@ class _Sieve:
     def judge(self, lot: tuple[int, int]) -> _Found:
         """Judge the candidates of a lot of customers."""
         given, rows = self.given, self.given.rows(lot)
-        bin, reason, matched = self.gate.judge(given, lot, self.vetoed)
+        bin, reason, matched = self.gate.judge(given, lot, self.vetoed, self.passed)
         lives = reason == 0
         self.marks[rows] = np.where(lives, bin, -1)
         self.occurs[bin[lives]] = True

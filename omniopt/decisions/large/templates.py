@@ -200,8 +200,10 @@ class _Together:
 def _locked(unit: np.ndarray, key: np.ndarray, units: int, effects: Effects, rule: int) -> np.ndarray:
     """Say what locks do to every unit, as `_effects_of` does: a row of one key that is asked for."""
     found = np.zeros(units, np.int64)
-    for one in np.unique(unit):
-        keys = np.unique(key[unit == one])
+    order = np.argsort(unit, kind="stable")
+    whose, begin = np.unique(unit[order], return_index=True)
+    for one, keys in zip(whose, np.split(key[order], begin[1:]), strict=True):
+        keys = np.unique(keys)
         number = np.arange(len(keys))
         row = [1, NO_CAP, ALWAYS, 0, rule]
         rows = np.tile(np.array(row, np.int32), (len(keys), 1))

@@ -130,6 +130,12 @@ def _same_data(project: Project, before: Large, scores: pd.DataFrame | None) -> 
 def _asks_no_more(policy: Policy, before: Large) -> bool:
     """Whether a policy asks nothing of a candidate that the earlier policy did not ask."""
     bins, earlier = before.bins, before.policy
+    learning = policy.learning
+    if learning != earlier.learning:
+        return False
+    if learning is not None and learning.explore is not None:
+        if _within_units(policy) != _within_units(earlier):  # other contacts may be drawn
+            return False
     if policy.eligibility != earlier.eligibility or not all(a in _asked(earlier) for a in _asked(policy)):
         return False
     known = [*bins.terms, *bins.constant, *before.columns.shown]
