@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
@@ -17,7 +16,15 @@ import click
 
 from omniopt import __version__
 from omniopt.errors import BadInput, Fault, Infeasible, NotebookFailed, OmnioptError, nearest
-from omniopt.terminal import briefly, headline, progress, rule_by_rule, values_in_words, worth_in_words
+from omniopt.terminal import (
+    as_json,
+    briefly,
+    headline,
+    progress,
+    rule_by_rule,
+    values_in_words,
+    worth_in_words,
+)
 
 DONE, BUG, BAD_INPUT, STOPPED_EARLY, INTERRUPTED = 0, 1, 2, 4, 130
 
@@ -106,23 +113,6 @@ def unforeseen(ctx: click.Context, error: Exception) -> NoReturn:
 def wants_json(ctx: click.Context) -> bool:
     """Tell whether --json was given."""
     return bool(ctx.find_root().meta["json"])
-
-
-def as_json(value: Any) -> str:
-    """Write a value as JSON; what JSON has no number for becomes null."""
-
-    def plain(item: Any) -> Any:
-        if isinstance(item, Mapping):
-            return {str(key): plain(inner) for key, inner in item.items()}
-        if isinstance(item, Sequence) and not isinstance(item, str | bytes):
-            return [plain(inner) for inner in item]
-        if hasattr(item, "item"):  # a number of numpy's
-            item = item.item()
-        if isinstance(item, float) and not math.isfinite(item):
-            return None
-        return item if isinstance(item, str | int | float | bool | None) else str(item)
-
-    return json.dumps(plain(value), ensure_ascii=False, allow_nan=False)
 
 
 def answer(text: str, data: Mapping[str, Any]) -> None:
@@ -307,6 +297,27 @@ def run(project: Path, pairs: tuple[tuple[str, str], ...], report_only: bool, re
         {"ok": True, "folder": str(result.folder), "report": str(report), **headline(result)},
     )
     leave(result.status)
+
+
+@cli.command()
+@click.argument("project", metavar="PROJECT", type=a_path)
+@click.option("--out", metavar="FILE", type=a_path, required=True, help="The Parquet file to write.")
+@with_json
+def score(project: Path, out: Path) -> None:
+    """Learn from history how customers respond, and score each for every offer on every channel."""
+    import omniopt as oo
+    from omniopt.knowledge.response import fit
+    from omniopt.knowledge.stream import write_scores
+
+    loaded = oo.Project.load(project)
+    model = fit(loaded.read(), loaded.spec.seed, response=loaded.spec.response)
+    rows = write_scores(model, out)
+    kept = ("estimator", "auc", "log_loss", "log_loss_constant", "recalibration", "warnings")
+    report = {name: model.report[name] for name in kept}
+    for warning in report["warnings"]:
+        say(f"warning: {warning}")
+    lines = f"{rows:,} scores written to {out}; AUC {report['auc']:.3f} on later contacts"
+    answer(lines, {"ok": True, "out": str(out), "rows": rows, **report})
 
 
 @cli.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -86,3 +87,20 @@ def briefly(value: Any) -> str:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return ", ".join(briefly(inner) for inner in value) or "none"
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def as_json(value: Any) -> str:
+    """Write a value as JSON; what JSON has no number for becomes null."""
+
+    def plain(item: Any) -> Any:
+        if isinstance(item, Mapping):
+            return {str(key): plain(inner) for key, inner in item.items()}
+        if isinstance(item, Sequence) and not isinstance(item, str | bytes):
+            return [plain(inner) for inner in item]
+        if hasattr(item, "item"):  # a number of numpy's
+            item = item.item()
+        if isinstance(item, float) and not math.isfinite(item):
+            return None
+        return item if isinstance(item, str | int | float | bool | None) else str(item)
+
+    return json.dumps(plain(value), ensure_ascii=False, allow_nan=False)

@@ -64,6 +64,7 @@ class Features:
         self.customers = customers_of(self.tables, self.contacts)
         self._past = CustomerPast(self.contacts, self.customers)
         self._attributes = self._encode()
+        self._matrix = self._attributes.to_numpy()
         self._check_kinds()
         self._index_pasts()
 
@@ -147,7 +148,13 @@ class Features:
             self.channels.get_indexer(rows["channel"]).astype(np.int64),
         )
 
-    def rows(self, customer: Ints, codes: tuple[Ints, Ints, Ints], day: Ints) -> pd.DataFrame:
+    def past(self, customer: Ints, day: Ints) -> pd.DataFrame:
+        """Return the profile of customers (by position) as of days."""
+        return self._past.at(customer, day)[list(PAST)]
+
+    def rows(
+        self, customer: Ints, codes: tuple[Ints, Ints, Ints], day: Ints, past: pd.DataFrame | None = None
+    ) -> pd.DataFrame:
         """Return one row of features per query.
 
         Parameters
@@ -158,6 +165,8 @@ class Features:
             Category, offer and channel, as `codes_of` returns them.
         day : ndarray of int
             Day numbers; only history before them is used.
+        past : pandas.DataFrame, optional
+            What `past` returns for the same customers and days, if it is at hand.
 
         Returns
         -------
@@ -165,13 +174,13 @@ class Features:
             Floats. Numbers may be missing; codes of text are -1 where the text is missing or unknown.
         """
         key = self._category_key(customer, codes[0])
-        rows = self._past.at(customer, day)[list(PAST)]
+        rows = self.past(customer, day) if past is None else past.copy()
         rows["category_outcomes"], rows["category_responses"] = (
             e.before(key, day) for e in self._by_category
         )
         if len(self.channels) > 1:  # else the channel's past is the customer's
             rows["channel_affinity"] = self._affinity(rows, customer, codes[2], day)
-        rows[[column_of(name) for name in self.attributes]] = self._attributes.to_numpy()[customer]
+        rows[[column_of(name) for name in self.attributes]] = self._matrix[customer]
         for name, code in zip(("category", "offer", "channel"), codes, strict=True):
             rows[name] = code.astype(float)
         return rows

@@ -8,7 +8,9 @@ calibration that did not see its customer.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +34,8 @@ from omniopt.tables import Tables
 
 #: Customers that are scored together.
 LOT = 1 << 16
+#: Lots that are scored at once, each on one core.
+WORKERS = 2
 #: Parts of the later period's customers, each judged by a calibration fitted to the others.
 FOLDS = 5
 
@@ -98,17 +102,30 @@ class ResponseModel:
         tuple
             Ids of the lot's customers, and the probabilities, shape (customers, offers, channels).
         """
-        offers, channels, everybody = self.offers, self.channels, self.features.customers
-        index = _response_index(self.features.tables, [name for name in channels if name not in self.weights])
-        for first in range(0, max(len(everybody), 1), LOT):
+        index = _response_index(
+            self.features.tables, [name for name in self.channels if name not in self.weights]
+        )
+        everybody = self.features.customers
+        starts = range(0, max(len(everybody), 1), LOT)
+        workers = min(len(starts), os.cpu_count() or 1, WORKERS)
+
+        def scored(first: int) -> tuple[pd.Index, Floats]:
             customer = np.arange(first, min(first + LOT, len(everybody)), dtype=np.int64)
-            p = np.empty((len(customer), len(offers), len(channels)))
-            with threadpool_limits(1):
-                for i, known in enumerate(self._known(offers, customer)):
-                    mean = sum(weight * known[name] for name, weight in self.weights.items())
-                    for j, channel in enumerate(channels):
-                        p[:, i, j] = known[channel] if channel in known else mean * index[channel]
-            yield everybody[customer], np.clip(p, LOWEST, 1 - LOWEST)
+            return everybody[customer], self._lot(customer, index)
+
+        with threadpool_limits(1), ThreadPoolExecutor(workers) as pool:
+            # Not all at once: finished lots would wait in memory for the reader.
+            for first in range(0, len(starts), workers):
+                yield from pool.map(scored, starts[first : first + workers])
+
+    def _lot(self, customer: Ints, index: dict[str, float]) -> Floats:
+        offers, channels = self.offers, self.channels
+        p = np.empty((len(customer), len(offers), len(channels)))
+        for i, known in enumerate(self._known(offers, customer)):
+            mean = sum(weight * known[name] for name, weight in self.weights.items())
+            for j, channel in enumerate(channels):
+                p[:, i, j] = known[channel] if channel in known else mean * index[channel]
+        return np.clip(p, LOWEST, 1 - LOWEST)
 
     def _known(self, offers: list[str], customer: Ints) -> Iterator[dict[str, Floats]]:
         """Yield for each offer the probabilities of the customers on each channel that history knows."""
@@ -117,20 +134,21 @@ class ResponseModel:
             index=False
         )
         codes = np.column_stack(self.features.codes_of(cells))
+        past = self.features.past(customer, np.ones(len(customer), np.int64))
         # New offers of one category are one to the model: what it says of the first holds for all.
         said: dict[tuple[int, ...], Floats] = {}
         for first in range(0, len(cells), len(names)):
             keys = [tuple(codes[first + j].tolist()) for j in range(len(names))]
             for key in keys:
                 if key not in said:
-                    said[key] = self._predict(key, customer)
+                    said[key] = self._predict(key, customer, past)
             yield {name: said[key] for name, key in zip(names, keys, strict=True)}
 
-    def _predict(self, codes: tuple[int, ...], customer: Ints) -> Floats:
+    def _predict(self, codes: tuple[int, ...], customer: Ints, past: pd.DataFrame) -> Floats:
         """Return the probability of each customer for one category, offer and channel."""
         n = len(customer)
         category, offer, channel = (np.full(n, code, np.int64) for code in codes)
-        rows = self.features.rows(customer, (category, offer, channel), np.ones(n, np.int64))
+        rows = self.features.rows(customer, (category, offer, channel), np.ones(n, np.int64), past)
         return self.calibration(log_odds(self.pipeline, rows), rows[LEVELS])
 
 

@@ -19,6 +19,7 @@ import pandas as pd
 from omniopt.knowledge.calibrate import LOWEST
 from omniopt.knowledge.profile import Floats
 from omniopt.knowledge.response import fit
+from omniopt.project.response import Response
 from omniopt.tables import Tables
 
 #: Divisions into two halves from which the reliability is estimated.
@@ -52,7 +53,9 @@ def halves(tables: Tables, seed: int, number: int) -> tuple[pd.Index, pd.Index]:
     return ids[mixed[: len(ids) // 2]], ids[mixed[len(ids) // 2 :]]
 
 
-def half_scores(tables: Tables, seed: int, number: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+def half_scores(
+    tables: Tables, seed: int, number: int, response: Response | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Score all customers by two models that learnt from one half of the customers each.
 
     Parameters
@@ -60,6 +63,8 @@ def half_scores(tables: Tables, seed: int, number: int) -> tuple[pd.DataFrame, p
     tables : Tables
     seed, number : int
         As in `halves`.
+    response : Response, optional
+        As in `omniopt.knowledge.fit`.
 
     Returns
     -------
@@ -71,11 +76,13 @@ def half_scores(tables: Tables, seed: int, number: int) -> tuple[pd.DataFrame, p
     BadInput
         When half of the history is too little to learn from.
     """
-    first, second = (fit(tables, seed, half).score() for half in halves(tables, seed, number))
+    first, second = (fit(tables, seed, half, response).score() for half in halves(tables, seed, number))
     return first, second
 
 
-def resampled(tables: Tables, seed: int, resamples: int) -> Iterator[pd.DataFrame]:
+def resampled(
+    tables: Tables, seed: int, resamples: int, response: Response | None = None
+) -> Iterator[pd.DataFrame]:
     """Score all customers again and again, each time by a model that learnt from half of them.
 
     Yields
@@ -85,10 +92,12 @@ def resampled(tables: Tables, seed: int, resamples: int) -> Iterator[pd.DataFram
     """
     for number in range(resamples):
         half = halves(tables, seed, number // 2)[number % 2]
-        yield fit(tables, seed, half).score()
+        yield fit(tables, seed, half, response).score()
 
 
-def cautious(tables: Tables, scores: pd.DataFrame, how: Caution, seed: int = 0) -> pd.DataFrame:
+def cautious(
+    tables: Tables, scores: pd.DataFrame, how: Caution, seed: int = 0, response: Response | None = None
+) -> pd.DataFrame:
     """Return scores that allow for their own uncertainty.
 
     Parameters
@@ -102,6 +111,8 @@ def cautious(tables: Tables, scores: pd.DataFrame, how: Caution, seed: int = 0) 
         one, as far as two halves of history disagree (see `shrunk`). ``quantile`` takes the lower fifth of
         what half samples say, but never more than the score itself.
     seed : int
+    response : Response, optional
+        What the scores were learnt by.
 
     Returns
     -------
@@ -115,12 +126,14 @@ def cautious(tables: Tables, scores: pd.DataFrame, how: Caution, seed: int = 0) 
     """
     expected = scores["p_response"].to_numpy(float)
     if how == "shrink":
-        pairs = [half_scores(tables, seed, number) for number in range(DIVISIONS)]
+        pairs = [half_scores(tables, seed, number, response) for number in range(DIVISIONS)]
         arrays = [(a["p_response"].to_numpy(float), b["p_response"].to_numpy(float)) for a, b in pairs]
         cell = scores.groupby(["offer_id", "channel"]).ngroup().to_numpy()
         p = shrunk(expected, cell, arrays)
     else:
-        drawn = np.stack([s["p_response"].to_numpy(np.float32) for s in resampled(tables, seed, RESAMPLES)])
+        drawn = np.stack(
+            [s["p_response"].to_numpy(np.float32) for s in resampled(tables, seed, RESAMPLES, response)]
+        )
         p = np.minimum(np.quantile(drawn, QUANTILE, axis=0).astype(float), expected)
     return scores.assign(p_response=p, p_expected=expected)
 

@@ -105,7 +105,7 @@ def stability(project: Project, plan: Plan, resamples: int = 10, gap: float = 1e
     seed = project.spec.seed
     rescored = [row for number in range(DIVISIONS) for row in _both_ways(project, seed, number, gap)]
     hits, offers, again = np.zeros(len(plan.contacts)), np.zeros(len(plan.contacts)), []
-    for scores in resampled(tables, seed, resamples):
+    for scores in resampled(tables, seed, resamples, project.spec.response):
         other = optimize(project, gap, scores=scores)
         same = _among(plan.contacts, other.contacts, "action_id")
         same_offer = _among(plan.contacts, other.contacts, "offer_id")
@@ -127,7 +127,7 @@ def _among(contacts: pd.DataFrame, others: pd.DataFrame, name: str) -> np.ndarra
 
 def _both_ways(project: Project, seed: int, number: int, gap: float) -> list[dict[str, float]]:
     """Let each of two halves choose a plan, and the other re-score it."""
-    scores = half_scores(project.read(), seed, number)
+    scores = half_scores(project.read(), seed, number, project.spec.response)
     problems = [build_problem(project, score) for score in scores]
     plans = [optimize(project, gap, scores=score) for score in scores]
     return [
