@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from omniopt.runs.html import Fragment, number, paragraph, percent, table, text, tiles, words
+from omniopt.runs.html import DASH, Fragment, number, paragraph, percent, table, text, tiles, words
 from omniopt.runs.notebook import Run
 
 TODAY = "highest score first"  # the baseline that stands for what is done today
@@ -136,9 +136,11 @@ def one_page(result: Result) -> Fragment:
         ),
         ("Value", number(contacts["value"].sum(min_count=1)), "expected"),
         ("Cost", number(contacts["cost"].sum(min_count=1)), "expected"),
+        ("More value", _sum(contacts, "incremental_value"), "than without the contacts, expected"),
+        ("Annoyance", _sum(contacts, "annoyance"), "expected loss by unsubscribing"),
         ("Objective", number(certificate["objective"]), aim(certificate)),
     ]
-    shown = [tile for tile in made if tile[1] != "–"]
+    shown = [tile for tile in made if tile[1] != DASH]
     told = proof(certificate) + ranked(certificate) + _gain(result) + _checked(result.run.verdict())
     return Fragment(tiles(shown) + told)
 
@@ -282,6 +284,11 @@ def _gain(result: Result) -> str:
         "Today's practice, which gives every offer to its highest scores first, comes to "
         f"{number(today.iloc[0])} under the same rules. The plan's gain over it is {number(gain)}."
     )
+
+
+def _sum(contacts: pd.DataFrame, measure: str) -> str:
+    """The sum of a measure that not every plan shows."""
+    return number(contacts[measure].sum(min_count=1)) if measure in contacts else DASH
 
 
 def _few(value: float) -> int:

@@ -54,9 +54,12 @@ def totals(frame: pd.DataFrame, by: str) -> pd.DataFrame:
         "responses": "response",
         "value": "value",
         "cost": "cost",
+        "more responses": "incremental_response",
+        "more value": "incremental_value",
+        "annoyance": "annoyance",
         "objective": "objective",
     }.items():
-        if frame[measure].notna().any():
+        if measure in frame and frame[measure].notna().any():
             made[name] = groups[measure].sum().to_numpy()
     return made.sort_values("contacts", ascending=False, kind="stable")
 
