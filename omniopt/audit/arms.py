@@ -55,7 +55,7 @@ class Arms:
 
 @dataclass
 class Drawn:
-    """Contacts drawn at random: `Inputs.key` of each, ascending, probability, and customers of their units."""
+    """Contacts drawn at random: `Inputs.key`, ascending, and probability; all customers of their units."""
 
     key: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     probability: np.ndarray = field(default_factory=lambda: np.empty(0))

@@ -22,10 +22,10 @@ from omniopt.actions.catalogue import Catalogue, build_catalogue
 from omniopt.actions.permission import build_permission
 from omniopt.actions.valuation import BASIC, FURTHER, value_candidates
 from omniopt.decisions.exploration import Trial, hold_trial
+from omniopt.decisions.idle import idle_rules
 from omniopt.decisions.system import System, state_system
 from omniopt.errors import BadInput, Fault, Faults
 from omniopt.project import Project
-from omniopt.rules.contact import matches
 from omniopt.rules.eligibility import VETO, drop_ineligible, find_pairs
 from omniopt.rules.holdout import hold_out
 from omniopt.rules.limits import Coupling, LimitRows
@@ -357,49 +357,3 @@ def unique_faults(faults: Faults) -> Faults:
     unique = Faults()
     unique.extend(dict.fromkeys(faults))
     return unique
-
-
-def idle_rules(
-    policy: Policy,
-    eligibility: dict[str, int],
-    couplings: list[Coupling],
-    candidates: Candidates,
-    scopes: Scopes,
-) -> list[str]:
-    """Say which rules match nothing.
-
-    Parameters
-    ----------
-    policy : Policy
-    eligibility : dict of str to int
-        How many candidates each eligibility rule matched.
-    couplings : list of Coupling
-    candidates : Candidates
-        The living ones.
-    scopes : Scopes
-    """
-    notes = [f"rule '{name}' drops nothing" for name, count in eligibility.items() if not count]
-    touched = {limit.name: np.zeros(2, np.int64) for limit in policy.limits}
-    for coupling in couplings:
-        sizes = [np.diff(part.indptr) for part in (coupling.numerator, coupling.denominator)]
-        for name, *size in zip(coupling.rule, *sizes, strict=True):
-            touched[name] += size
-    notes += [f"limit '{name}' matches no candidate" for name, size in touched.items() if not size[0]]
-    ratios = [limit.name for limit in policy.limits if limit.over is not None]
-    notes += [
-        f"'over' of limit '{n}' matches no candidate" for n in ratios if touched[n][0] and not touched[n][1]
-    ]
-
-    def found(where: dict[str, Any], rule: str) -> bool:
-        return bool(matches(candidates, scopes, where, rule).any())
-
-    for rule in policy.contact:
-        if not found(rule.where, rule.name):
-            notes.append(f"contact rule '{rule.name}' matches no candidate")
-    sides = [("conflict", r, ("first", "then")) for r in policy.conflicts]
-    sides += [("requirement", r, ("offer", "needs")) for r in policy.requires]  # type: ignore[misc]
-    for word, pair, keys in sides:
-        for key in keys:
-            if not found(getattr(pair, key), pair.name):
-                notes.append(f"'{key}' of {word} '{pair.name}' matches no candidate")
-    return notes

@@ -11,6 +11,7 @@ import pandas as pd
 from omniopt.actions.candidates import Delivery
 from omniopt.actions.catalogue import Catalogue, build_catalogue
 from omniopt.actions.valuation import BASIC, FURTHER, Valuation
+from omniopt.decisions.idle import idle_rules
 from omniopt.decisions.large.bins import (
     MISSED,
     asks_missed,
@@ -31,7 +32,7 @@ from omniopt.decisions.large.rows import state_rows
 from omniopt.decisions.large.shape import Bins, Large
 from omniopt.decisions.large.sift import Living, places, sift
 from omniopt.decisions.large.templates import StatedTemplates, state_templates, unmet
-from omniopt.decisions.problem import find_scores, idle_rules, unique_faults
+from omniopt.decisions.problem import find_scores, unique_faults
 from omniopt.errors import BadInput, Faults
 from omniopt.project import Project
 from omniopt.rules.parse import parse_policy

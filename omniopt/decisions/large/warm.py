@@ -12,6 +12,7 @@ import pandas as pd
 
 from omniopt.actions.valuation import FURTHER
 from omniopt.decisions.certificate import dated
+from omniopt.decisions.idle import idle_rules
 from omniopt.decisions.large.bins import (
     asks_missed,
     bin_candidates,
@@ -24,7 +25,7 @@ from omniopt.decisions.large.rows import state_rows
 from omniopt.decisions.large.shape import Large
 from omniopt.decisions.large.templates import state_templates, unmet
 from omniopt.decisions.plan import SHOWN, Plan
-from omniopt.decisions.problem import idle_rules, unique_faults
+from omniopt.decisions.problem import unique_faults
 from omniopt.errors import Faults
 from omniopt.project import Project
 from omniopt.rules.parse import parse_policy
