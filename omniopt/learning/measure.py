@@ -36,20 +36,21 @@ class Arms:
         Within which they were drawn, or are compared.
     weight : ndarray of float, shape (customers,)
         One over the probability of the customer's arm.
-    cluster : ndarray of int, shape (customers,)
-        Customers of one number were drawn together.
+    cluster : ndarray of int, shape (customers,), or None
+        Customers of one number were drawn together; None where each was drawn alone.
     """
 
     customer_id: pd.Index
     treated: np.ndarray
     stratum: np.ndarray
     weight: np.ndarray
-    cluster: np.ndarray
+    cluster: np.ndarray | None = None
 
     def only(self, which: np.ndarray) -> Arms:
         """Return the arms with some of the customers (a mask) alone."""
-        parts = (self.treated, self.stratum, self.weight, self.cluster)
-        return Arms(self.customer_id[which], *(part[which] for part in parts))
+        cluster = None if self.cluster is None else self.cluster[which]
+        parts = (self.treated[which], self.stratum[which], self.weight[which])
+        return Arms(self.customer_id[which], *parts, cluster)
 
 
 def arms_of(experiment: pd.DataFrame, offer: str = "", household: pd.Series | None = None) -> Arms:
@@ -73,12 +74,12 @@ def arms_of(experiment: pd.DataFrame, offer: str = "", household: pd.Series | No
         rows = rows[~rows["customer_id"].isin(elsewhere)]
     rows = rows.sort_values("customer_id")
     treated = (rows["arm"] == "treated").to_numpy()
-    cluster = np.arange(len(rows))
+    cluster = None
     if household is not None and len(rows):
         home = rows["customer_id"].map(household)
         code = pd.factorize(home.fillna("customer " + rows["customer_id"]))[0]
         share = np.bincount(code, treated) / np.bincount(code)
-        cluster = code if np.isin(share, (0.0, 1.0)).all() else cluster
+        cluster = code if np.isin(share, (0.0, 1.0)).all() else None
     stratum = rows["stratum"].fillna("").astype("str").to_numpy(object)
     weight = 1 / rows["probability"].to_numpy(float)
     return Arms(pd.Index(rows["customer_id"]), treated, stratum, weight, cluster)
@@ -179,11 +180,11 @@ def _cells(
     """Return each cell's weighted mean, that mean's variance and third moment, and the number of draws."""
     weight = np.bincount(cell, arms.weight, cells)
     mean = np.bincount(cell, arms.weight * y, cells) / weight
-    pair, draw = np.unique(
-        cell.astype(np.int64) * (int(arms.cluster.max()) + 1) + arms.cluster, return_inverse=True
-    )
-    residual = np.bincount(draw, arms.weight * (y - mean[cell]))
-    of = pair // (int(arms.cluster.max()) + 1)
+    of, residual = cell, arms.weight * (y - mean[cell])
+    if arms.cluster is not None:
+        width = int(arms.cluster.max()) + 1
+        pair, draw = np.unique(cell.astype(np.int64) * width + arms.cluster, return_inverse=True)
+        of, residual = pair // width, np.bincount(draw, residual)
     draws = np.bincount(of, minlength=cells)
     more = draws / np.maximum(draws - 1, 1)
     variance = np.bincount(of, residual**2, cells) / weight**2 * more

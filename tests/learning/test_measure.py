@@ -27,7 +27,7 @@ def arms(treated: list[bool] | np.ndarray, stratum: object = "", weight: float =
     side = np.asarray(treated, bool)
     strata = np.full(len(side), stratum, object) if isinstance(stratum, str) else np.asarray(stratum, object)
     ids = pd.Index([f"c{i:04d}" for i in range(len(side))])
-    return Arms(ids, side, strata, np.full(len(side), weight), np.arange(len(side)))
+    return Arms(ids, side, strata, np.full(len(side), weight))
 
 
 def experiment(treated: np.ndarray, offer: str = "", share: float = 0.2, **columns: object) -> pd.DataFrame:
