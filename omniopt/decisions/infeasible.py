@@ -18,6 +18,7 @@ from omniopt.decisions.movable import in_force
 from omniopt.decisions.oracle import Oracle
 from omniopt.decisions.problem import DAYS, Problem
 from omniopt.decisions.repair import Repairs
+from omniopt.decisions.resolve import Solver, exactly
 from omniopt.errors import Infeasible
 from omniopt.rules.policy import Limit
 from omniopt.rules.unit_rows import ALWAYS
@@ -53,7 +54,7 @@ def quick_test(problem: Problem, index: kernels.UnitIndex, seconds: float | None
         raise diagnosed(problem, seconds)
 
 
-def diagnosed(problem: Problem, seconds: float | None = None) -> Infeasible:
+def diagnosed(problem: Problem, seconds: float | None = None, solver: Solver = exactly) -> Infeasible:
     """Return the error for a problem that no plan can solve, with its diagnosis.
 
     Parameters
@@ -63,15 +64,17 @@ def diagnosed(problem: Problem, seconds: float | None = None) -> Infeasible:
     seconds : float, optional
         Time that the solve was given, of which a diagnosis takes no more; but it always gets a little.
         One that runs out of time says so.
+    solver : callable
+        Solves changed problems.
     """
-    diagnosis = diagnose(problem, SECONDS if seconds is None else min(max(seconds, LEAST), SECONDS))
+    diagnosis = diagnose(problem, SECONDS if seconds is None else min(max(seconds, LEAST), SECONDS), solver)
     if diagnosis is None:
         return Infeasible("no plan keeps all the rules, though each few of them could be kept: "
                           "they leave less room than rounding")  # fmt: skip
     return Infeasible(diagnosis.text, diagnosis)
 
 
-def diagnose(problem: Problem, seconds: float = SECONDS) -> Diagnosis | None:
+def diagnose(problem: Problem, seconds: float = SECONDS, solver: Solver = exactly) -> Diagnosis | None:
     """Find the smallest set of rules that clash, and the cheapest ways to make a plan possible.
 
     Parameters
@@ -79,6 +82,8 @@ def diagnose(problem: Problem, seconds: float = SECONDS) -> Diagnosis | None:
     problem : Problem
     seconds : float
         Time at most.
+    solver : callable
+        Solves changed problems.
 
     Returns
     -------
@@ -105,7 +110,7 @@ def diagnose(problem: Problem, seconds: float = SECONDS) -> Diagnosis | None:
         return None
     ids = problem.catalogue.ids("customer")
     customers = tuple(str(c) for c in ids[np.isin(problem.grouping.of, units)]) if len(units) else ()
-    repairs = Repairs(problem, rows, oracle)
+    repairs = Repairs(problem, rows, oracle, solver)
     mended, clashes = repairs.single(found, customers), [found]
     if not mended and not repairs.unsure:
         clashes, mended = repairs.combined(found)

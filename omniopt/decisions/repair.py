@@ -34,6 +34,7 @@ from omniopt.decisions.movable import (
 )  # fmt: skip
 from omniopt.decisions.oracle import Answer, Oracle, Slack
 from omniopt.decisions.problem import Problem, build_problem, keeps_rules
+from omniopt.decisions.resolve import Solver, exactly
 from omniopt.project import Project
 from omniopt.rules.policy import ColumnBound, Reference
 
@@ -73,10 +74,12 @@ class Repairs:
     rows : MemberRows
     oracle : Oracle
         Its time is what there is.
+    solver : callable
+        Solves changed problems.
     """
 
-    def __init__(self, problem: Problem, rows: MemberRows, oracle: Oracle) -> None:
-        self.problem, self.rows, self.oracle = problem, rows, oracle
+    def __init__(self, problem: Problem, rows: MemberRows, oracle: Oracle, solver: Solver = exactly) -> None:
+        self.problem, self.rows, self.oracle, self.solver = problem, rows, oracle, solver
         self.limits = {limit.name: limit for limit in problem.policy.limits}
         self.contact = {rule.name: rule for rule in problem.policy.contact}
         self.unsure = False  # whether time ran out on some way
@@ -225,8 +228,6 @@ class Repairs:
 
     def _searched(self, bound: Bound, kept: np.ndarray) -> tuple[Way, np.ndarray] | None:
         """Do the same for one row of a large problem, by the way in which such problems are solved."""
-        from omniopt.decisions.restrict import search  # which calls for a diagnosis itself
-
         free = kept.copy()
         free[bound.members] = False
         start = self._asked(free)
@@ -234,8 +235,12 @@ class Repairs:
             return None
         nearest = pursued(self.problem, self.rows, kept, bound)
         seconds = max(min(self.oracle.patience, self.oracle.left()), 0.1)
-        state = search(nearest, NEAR, seconds, lambda *_: None, start.values[: self.rows.n] > 0.5)
-        return None if state.chosen is None else self._written(bound, kept, state.chosen)
+        row = int(coupling_rows(self.problem, bound)[0]), 1.0 if bound.member.side == "min" else -1.0
+        everything = self.rows.everything()
+        everything[bound.members] = False
+        solver = self.solver if (free == everything).all() else exactly  # which needs no project
+        found = solver(nearest, NEAR, seconds, start.values[: self.rows.n] > 0.5, row)
+        return None if found.chosen is None else self._written(bound, kept, found.chosen)
 
     def reach(self, found: Found) -> float | None:
         """Return how far a clash lets its only limit, or its only minimum within customers, come."""
@@ -361,8 +366,6 @@ class Repairs:
 
     def ranked(self, mended: list[Mended], words: Words, shown: Callable[[Move], Move]) -> tuple[Repair, ...]:
         """Work out what each way is worth, and put the best first."""
-        from omniopt.decisions.restrict import search  # which calls for a diagnosis itself
-
         sign = self.problem.sign
         worth: list[float | None] = []
         repairs = []
@@ -372,8 +375,8 @@ class Repairs:
             value, proven = None, False
             share = min(SHARE, self.oracle.left() / (len(mended) - i))
             if share >= LEAST:
-                state = search(way.problem, GAP, share, lambda *_: None, way.chosen)
-                value, proven = float(state.objective), bool(state.reached())
+                found = self.solver(way.problem, GAP, share, way.chosen, None)
+                value, proven = found.objective, found.reached
                 text += f": the plan is then worth {sign * value:,.2f}"
                 text += "" if proven else ", or better: time ran out"
             worth.append(value)

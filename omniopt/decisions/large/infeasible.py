@@ -17,6 +17,7 @@ from scipy import sparse
 from omniopt.decisions.branching import FREE
 from omniopt.decisions.diagnosis import Clash, Diagnosis, Member, Move, Repair, Words
 from omniopt.decisions.infeasible import diagnosed, shown_group, unit_of_limit
+from omniopt.decisions.large.changed import solve_changed
 from omniopt.decisions.large.entries import customer_of
 from omniopt.decisions.large.hunt import Hunt
 from omniopt.decisions.large.prices import lowered, worth_table
@@ -45,7 +46,7 @@ def clash_of(large: Large, engine: Engine, prices: np.ndarray) -> Infeasible:
         That the bound ran off with.
     """
     if len(large) <= SMALL:
-        return diagnosed(build_problem(large.project, large.scores), None)
+        return diagnosed(build_problem(large.project, large.scores), None, solve_changed)
     proof = _proof_for(large, engine)
     stuck, system = proof.stuck(), proof.large.system
     if len(stuck):
@@ -59,7 +60,8 @@ def clash_of(large: Large, engine: Engine, prices: np.ndarray) -> Infeasible:
     if found is None:
         return Infeasible("no plan keeps all the rules, though no few of them could be named: "
                           "they leave less room than rounding")  # fmt: skip
-    for k in np.argsort(np.abs(found), kind="stable").tolist():  # the least priced is the least likely to matter
+    # the least priced is the least likely to matter
+    for k in np.argsort(np.abs(found), kind="stable").tolist():
         if found[k] == 0.0:
             continue
         others = (found != 0.0) & (np.arange(len(found)) != k)
@@ -71,9 +73,7 @@ def clash_of(large: Large, engine: Engine, prices: np.ndarray) -> Infeasible:
     rows = []
     for k in np.flatnonzero(found).tolist():
         short = proof.shortfall(found, k, deadline)
-        rows.append(
-            (k, "max", system.hi[k] + short) if found[k] > 0 else (k, "min", system.lo[k] - short)
-        )
+        rows.append((k, "max", system.hi[k] + short) if found[k] > 0 else (k, "min", system.lo[k] - short))
     return _said(large, rows, (), minimal)
 
 

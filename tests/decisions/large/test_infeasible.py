@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 import omniopt as oo
 from omniopt.cli import cli
+from omniopt.decisions import repair
 from omniopt.decisions.diagnosis import Diagnosis
 from omniopt.decisions.large import close, infeasible
 from omniopt.errors import Infeasible
@@ -162,3 +163,28 @@ def test_the_command_tells_it_as_json(tmp_path: Path) -> None:
     assert "budget" in json.dumps(told["diagnosis"]["clash"]["members"])
     assert told["diagnosis"]["minimal"] is True
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        policy([CALLS, *OTHERS, MAILS, BUDGET]),
+        policy([CALLS, MAILS | {"penalty": 0.01}, BUDGET | {"max": 50.0}]),
+        policy([{"name": "many calls", "where": {"channel": "call"}, "min": 120}, *OTHERS]),
+    ],
+    ids=["budget", "soft", "reach"],
+)
+def test_ways_out_are_the_same_by_either_solver(rules: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of problems of middling size every way out is solved for, by prices too."""
+    monkeypatch.setattr(infeasible, "SMALL", 10**6)
+    monkeypatch.setattr(repair, "SMALL", 0)
+    found = diagnosis(rules)
+    with pytest.raises(Infeasible) as caught:
+        oo.optimize(project(rules), solver="exact")
+    exact = caught.value.diagnosis
+    assert {(m.rule, m.side) for m in found.clash.members} == {(m.rule, m.side) for m in exact.clash.members}
+    mine, theirs = ({w.moves[0].rule: w for w in told.repairs} for told in (found, exact))
+    assert mine.keys() == theirs.keys()
+    for rule, way in theirs.items():
+        assert mine[rule].moves[0].after == way.moves[0].after
+        assert mine[rule].objective == pytest.approx(way.objective, rel=2e-3)
