@@ -95,7 +95,7 @@ def trials(tables: Tables) -> list[Trial]:
     drawn, outcomes = tables.experiments, tables.extra.get("outcomes")
     faults = Faults()
     if drawn is None or drawn.empty:
-        hint = "Give a table of experiments, or let runs leave out a control group (learning: control)"
+        hint = "Give an offer to a random part of the customers, and write a table of experiments"
         faults.add(f"there is no randomised experiment. {_WHY}", table="experiments", hint=hint)
     if outcomes is None or not {"customer_id", "date", "outcome"} <= set(outcomes):
         message = "it is not known what became of those who were left out"
@@ -106,8 +106,13 @@ def trials(tables: Tables) -> list[Trial]:
     drawn = drawn.reindex(columns=[*dict.fromkeys([*CONTRACT["experiments"].columns, *drawn.columns])])
     treated = drawn[(drawn["arm"] != "control") & drawn["offer_id"].notna()]
     if treated.empty:
-        faults.add("no offer has a treated arm", table="experiments", column="offer_id",
-                   hint="Write the offer that treated customers got")  # fmt: skip
+        message = (
+            "no treated row names an offer: arms of all offers tell what a whole plan changes, not what a "
+            "contact does"
+        )
+        hint = "Write which offer the treated customers got"
+        faults.add(message, file=tables.files.get("experiments"), table="experiments", column="offer_id",
+                   hint=hint)  # fmt: skip
     found = []
     for offer, channel in sorted(_cells(treated), key=lambda cell: (cell[0], cell[1] or "")):
         mine = treated[treated["offer_id"] == offer]
@@ -196,7 +201,7 @@ def describe(tables: Tables, customer_id: pd.Series, day: np.ndarray) -> pd.Data
 def _plain(column: pd.Series) -> pd.Series:
     if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
         return column.astype("Float64").astype(float)
-    return column.astype(object).map(lambda cell: None if pd.isna(cell) else str(cell)).astype("str")
+    return column.astype("str")
 
 
 def _covariates(tables: Tables, rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:

@@ -73,11 +73,11 @@ class UpliftModel:
                 f"no experiment left customers out of offer {offer} on {channel} at random, so its uplift is "
                 "not known",
                 file=self.tables.files.get("experiments"), table="experiments", column="offer_id",
-                hint="Run one (learning: control), or use the gross response in the objective",
+                hint="Give it to a random part of the customers, or use the gross response in the objective",
             )  # fmt: skip
         faults.raise_if_any()
-        ids, code = np.unique(scores["customer_id"].to_numpy(object).astype(str), return_inverse=True)
-        known = describe(self.tables, pd.Series(ids, dtype="str"), np.ones(len(ids), np.int64))
+        code, ids = pd.factorize(scores["customer_id"], sort=True)
+        known = describe(self.tables, ids.to_series(index=range(len(ids))), np.ones(len(ids), np.int64))
         with threadpool_limits(1):
             said = {key: self.effects[key](known) for key in sorted(set(keys.values()), key=str)}
         uplift = np.empty(len(scores))

@@ -49,7 +49,7 @@ def section(run: Run) -> Fragment:
     if run.tables.experiments is None:
         words = (
             "No customers were left out at random, so it cannot be told what contacts change: those who were "
-            "contacted had been chosen. A control group in the policy (learning: control) mends that."
+            "contacted had been chosen. An offer given to a random part of the customers would show it."
         )
         return Fragment(paragraph(words))
     if said is None:

@@ -140,6 +140,18 @@ def test_what_the_experiment_holds_of_its_first_day_is_used(experiment: Experime
     assert said["of_today"] == ["region"] and said["areas"]["qini_low"] > 0
 
 
+def test_missing_attributes_and_flags_are_values_of_their_own(experiment: Experiment) -> None:
+    customers = experiment.customers.assign(vip=pd.Series(experiment.age < 30, dtype="boolean"))
+    customers.loc[::7, "region"] = None
+    customers.loc[::5, "age"] = np.nan
+    customers.loc[::11, "vip"] = pd.NA
+    model = uplift.fit(experiment.tables(customers=customers))
+    assert model.report["x", None]["areas"]["qini_low"] > 0
+    scores = pd.DataFrame({"customer_id": experiment.ids, "offer_id": "x", "channel": "mail"})
+    found = model.add(scores)["uplift"]
+    assert found.between(-1, 1).all() and found.nunique() > 1000
+
+
 def test_outcomes_count_for_the_experiment_they_follow(experiment: Experiment) -> None:
     """One customer in two experiments: the answer between them is the first one's."""
     drawn = pd.concat([experiment.experiments, experiment.experiments.assign(date=-5)])
