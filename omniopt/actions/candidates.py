@@ -10,13 +10,12 @@ import pandas as pd
 from omniopt.actions.catalogue import Catalogue, Rows
 from omniopt.actions.permission import ALLOWED, NO_CONSENT, NO_TIME_ZONE, Permission
 from omniopt.errors import Faults
+from omniopt.knowledge.profile import OWN_RATE_FROM, OWN_RATE_WEIGHT
 from omniopt.tables import Tables
 
 # why a candidate is out, in the order in which it is asked
 NOT_VALID, NO_CONSENT_FOR = "offer not valid on that date", "no consent for"
 NO_ZONE, SILENT = "no time zone", "outside the send days"
-OWN_RATE_FROM = 5  # past contacts with a known outcome from which a customer's own delivery rate counts
-OWN_RATE_WEIGHT = 5.0  # weight of the channel's rate in the customer's own, in contacts
 
 
 @dataclass

@@ -29,7 +29,7 @@ from omniopt.knowledge.profile import Floats, Ints
 from omniopt.project.response import Response
 
 #: Share of pairs that an attribute alone gets right from which it is taken for a result of the contact.
-IMPLAUSIBLE = 0.75
+IMPLAUSIBLE = 0.8
 #: Below so many responses, or contacts without one, an attribute cannot be judged.
 ENOUGH = 30
 #: Numbers are compared in so many groups of about equal size.
