@@ -14,7 +14,7 @@ from omniopt.decisions.clash import Found, smallest_clash
 from omniopt.decisions.diagnosis import Clash, Diagnosis, Words
 from omniopt.decisions.dual import forced, unit_optima
 from omniopt.decisions.member_rows import MemberRows
-from omniopt.decisions.movable import in_force
+from omniopt.decisions.movable import frozen, in_force
 from omniopt.decisions.oracle import Oracle
 from omniopt.decisions.problem import DAYS, Problem
 from omniopt.decisions.repair import Repairs
@@ -90,6 +90,7 @@ def diagnose(problem: Problem, seconds: float = SECONDS, solver: Solver = exactl
     Diagnosis or None
         None if a plan is possible.
     """
+    problem = frozen(problem)
     rows = MemberRows.of(problem)
     oracle = Oracle(rows, seconds)
     units, reach = stuck_units(problem), None

@@ -13,6 +13,7 @@ from omniopt.decisions.member_rows import MemberRows
 from omniopt.decisions.problem import Problem
 from omniopt.decisions.system import state_system
 from omniopt.project import Project
+from omniopt.rules.holdout import EXPLORATION
 from omniopt.rules.policy import SECTIONS
 from omniopt.rules.unit_rows import NO_CAP
 
@@ -141,6 +142,27 @@ def pursued(problem: Problem, rows: MemberRows, kept: np.ndarray, bound: Bound) 
     lo, hi = np.where(below, coupling.lo, -np.inf), np.where(above, coupling.hi, np.inf)
     made = replace(coupling, lo=lo, hi=hi, penalty=np.full(size, np.inf))
     return replace(partly, coupling=made, system=state_system(objective, opening, made), rank=0)
+
+
+def frozen(problem: Problem) -> Problem:
+    """Return the problem of a project that says one by one who is held out and which contacts were drawn.
+
+    What was drawn depends on the rules for customers; so it stays when these are changed.
+    """
+    trial, everything = problem.trial, problem.everything
+    if trial is None:
+        return problem
+    names = [*trial.held.reasons(trial.catalogue), EXPLORATION]
+    of_trial = [i for i, reason in enumerate(everything.reasons) if i and reason in names]
+    out = np.flatnonzero(np.isin(everything.reason, of_trial))
+    drawn = (trial.draws.customer, trial.draws.action) if trial.draws else (out[:0], out[:0])
+    changes = dict(problem.project.changes)
+    pairs = {"vetoes": (everything.customer[out], everything.action[out]), "locks": drawn}
+    for name, (customer, action) in pairs.items():
+        ids = (trial.catalogue.ids("customer")[customer], trial.catalogue.ids("action")[action])
+        changes[name] = [*changes.get(name, []), *(list(pair) for pair in zip(*ids, strict=True))]
+    policy = {section: rules for section, rules in problem.project.policy.items() if section != "learning"}
+    return replace(problem, project=replace(problem.project, policy=policy, changes=changes))
 
 
 def without(project: Project, member: Member) -> Project:
