@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +8,13 @@ import pytest
 from bank_calls import bank
 from market import Market
 
-import omniopt as oo
-from omniopt.errors import BadInput
-from omniopt.knowledge import fit, scores
+from omniopt.errors import BadInput, Faults
+from omniopt.knowledge import fit
 from omniopt.knowledge.estimators import pipeline
-from omniopt.knowledge.profile import OWN_RATE_FROM
 from omniopt.knowledge.stream import write_scores
+from omniopt.project.file import validated
 from omniopt.project.response import ESTIMATORS, Response
-from omniopt.tables import Tables, read_parquet
+from omniopt.tables import read_parquet
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)
@@ -37,12 +35,9 @@ def test_every_estimator_learns_the_market(market: Market, name: str) -> None:
     pd.testing.assert_frame_equal(table, other.score(), check_exact=True)
 
 
-def project(market: Market, response: object) -> oo.Project:
+def read_response(response: object) -> None:
     raw = {"version": 1, "name": "m", "tables": {"customers": "c.csv"}, "policy": {}, "response": response}
-    from omniopt.errors import Faults
-    from omniopt.project.file import validated
-
-    return validated(raw, "omniopt.yaml", Faults())  # type: ignore[return-value]
+    validated(raw, "omniopt.yaml", Faults())
 
 
 @pytest.mark.parametrize(
@@ -62,11 +57,9 @@ def project(market: Market, response: object) -> oo.Project:
         ({"estimator": "random_forest", "options": {"n_estimators": 1.5, "depth": 3}}, "no option 'depth'"),
     ],
 )
-def test_a_model_that_cannot_be_made_is_told_with_what_can(
-    market: Market, response: object, said: str
-) -> None:
+def test_a_model_that_cannot_be_made_is_told_with_what_can(response: object, said: str) -> None:
     with pytest.raises(BadInput) as told:
-        project(market, response)
+        read_response(response)
     assert said.lower() in str(told.value).lower()
     assert "omniopt.yaml" in str(told.value)
 
@@ -77,11 +70,8 @@ def test_options_reach_the_estimator(market: Market) -> None:
 
 
 def test_a_column_to_leave_out_that_is_not_there_is_named(market: Market) -> None:
-    with pytest.raises(BadInput, match=r"column agee: .* did you mean 'age'"):
-        try:
-            fit(market.tables(), response=Response(without=("agee",)))
-        except BadInput as error:
-            raise BadInput(str(error).replace("Did", "did")) from None
+    with pytest.raises(BadInput, match="customers, column agee: .* [Dd]id you mean 'age'"):
+        fit(market.tables(), response=Response(without=("agee",)))
 
 
 @pytest.mark.parametrize("name", ["logistic", "gradient_boosting"])

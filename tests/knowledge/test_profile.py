@@ -5,9 +5,15 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from market import OFFERS, read
 
-from omniopt.errors import BadInput
-from omniopt.knowledge.profile import Events, contacts_of, profile
+import omniopt as oo
+from omniopt.actions.candidates import Delivery
+from omniopt.actions.catalogue import build_catalogue
+from omniopt.errors import BadInput, Faults
+from omniopt.knowledge.profile import Events, affinity, contacts_of, delivery_rates, profile, shrunk_rates
 from omniopt.tables import Tables
 
 HISTORY = pd.DataFrame(
@@ -21,6 +27,7 @@ HISTORY = pd.DataFrame(
     ],
     columns=["customer_id", "offer_id", "channel", "date", "outcome", "value", "response_days"],
 )
+HORIZON = {"start": "2026-11-23", "days": 28}
 CUSTOMERS = pd.DataFrame({"customer_id": ["bob", "ann", "cid"]})
 
 
@@ -134,3 +141,95 @@ def test_no_events() -> None:
     asked = np.array([0, 3])
     assert none.before(asked, asked).tolist() == [0, 0]
     assert np.isnan(none.days_since(asked, asked)).all()
+
+
+# ---- affinity and delivery
+
+
+def test_responses_per_channel_and_category_by_hand(tables: Tables) -> None:
+    table = affinity(tables, "channel").set_index(["customer_id", "channel"])
+    assert list(table.index) == [("ann", "mail"), ("bob", "mail"), ("cid", "mail")]  # the e-mail bounced
+    assert table[["contacts", "outcomes", "responses"]].values.tolist() == [[3, 3, 2], [2, 1, 0], [0, 0, 0]]
+    # Who has no history has the rate of all, 2 of 4; the others are between that and their own.
+    assert table.loc[("cid", "mail"), "affinity"] == 0.5
+    assert 0.5 <= table.loc[("ann", "mail"), "affinity"] < 2 / 3
+    by_offer = affinity(tables, "category", -24).set_index(["customer_id", "category"])
+    assert by_offer.loc[("ann", "x"), ["outcomes", "responses"]].tolist() == [1, 1]
+
+
+def test_rates_are_drawn_by_as_much_as_chance_explains() -> None:
+    rng = np.random.default_rng(0)
+    trials = np.full(4000, 20)
+    alike = rng.binomial(trials, 0.3)
+    assert np.std(shrunk_rates(alike, trials)) < 0.02  # their own rates vary by 0.10
+    truth = rng.beta(3, 7, 4000)  # as if each had ten contacts before
+    apart = rng.binomial(trials, truth)
+    expected = (apart + 3) / (20 + 10)
+    assert np.abs(shrunk_rates(apart, trials) - expected).max() < 0.03
+    assert np.isnan(shrunk_rates(np.zeros(3), np.zeros(3))).all()
+    assert shrunk_rates(np.array([4, 0]), np.array([4, 4])) == pytest.approx([1.0, 0.0], abs=0.2)
+
+
+def test_delivery_rate_by_hand() -> None:
+    history = pd.DataFrame({"customer_id": ["ann"] * 6 + ["bob"] * 4, "offer_id": "x", "channel": "mail"})
+    history["date"] = -np.arange(10) - 1
+    history["outcome"] = ["bounced"] * 3 + ["delivered"] * 3 + ["bounced"] * 4
+    channels = pd.DataFrame({"channel": ["mail", "email"], "delivery_rate": [0.9, None]})
+    given = read(customers=CUSTOMERS, history=history, channels=channels)
+    rates = delivery_rates(given).set_index(["customer_id", "channel"])
+    assert rates.loc[("ann", "mail"), "delivery_rate"] == pytest.approx((3 + 5 * 0.9) / (6 + 5))
+    assert rates.loc[("bob", "mail"), ["tried", "delivered"]].tolist() == [4, 0]
+    assert rates.loc[("bob", "mail"), "delivery_rate"] == 0.9  # too few to tell
+    assert rates.loc[("cid", "email"), "delivery_rate"] == 1.0
+
+
+def test_candidates_are_valued_with_the_same_delivery_rates() -> None:
+    rng = np.random.default_rng(4)
+    history = pd.DataFrame(
+        {"customer_id": rng.choice(["ann", "bob", "cid"], 60), "offer_id": "x",
+         "channel": rng.choice(["mail", "email"], 60), "date": -np.arange(60) - 1,
+         "outcome": rng.choice(["sent", "bounced", "delivered", "responded"], 60)}
+    )  # fmt: skip
+    channels = pd.DataFrame({"channel": ["mail", "email"], "delivery_rate": [0.9, 0.8]})
+    given = {"customers": CUSTOMERS, "history": history, "channels": channels, "offers": OFFERS}
+    project = oo.Project.from_frames({"objective": "value"}, horizon=HORIZON, **given)
+    tables, faults = project.read(), Faults()
+    catalogue = build_catalogue(project, tables, faults)
+    customer, channel = (a.ravel() for a in np.indices((3, 2)))
+    rates = delivery_rates(tables).set_index(["customer_id", "channel"])["delivery_rate"]
+    keys = pd.MultiIndex.from_arrays(
+        [np.asarray(catalogue.ids("customer"))[customer], np.asarray(catalogue.ids("channel"))[channel]]
+    )
+    np.testing.assert_array_equal(Delivery(catalogue, tables).of(customer, channel), rates.loc[keys])
+    assert rates.nunique() > 2
+
+
+@settings(max_examples=40)
+@given(st.integers(-12, 0), st.integers(0, 2**32 - 1))
+def test_the_future_is_never_looked_at(day: int, seed: int) -> None:
+    """Whatever stands in history on or after a day, what is known as of that day is the same."""
+    rng = np.random.default_rng(seed)
+
+    def some(first: int, days: int) -> pd.DataFrame:
+        n = int(rng.integers(0, 12))
+        return pd.DataFrame(
+            {"customer_id": rng.choice(["ann", "bob"], n), "offer_id": rng.choice(["x", "y"], n),
+             "channel": rng.choice(["mail", "email"], n), "date": first + rng.integers(0, max(days, 1), n),
+             "outcome": rng.choice(["responded", "delivered", "bounced", "sent"], n),
+             "value": rng.uniform(0, 9, n), "response_days": rng.integers(0, 9, n)}
+        ).drop_duplicates(["customer_id", "offer_id", "channel", "date"])  # fmt: skip
+
+    past = pd.concat([some(-20, day + 20), KNOWN], ignore_index=True).drop_duplicates(KEY)
+    futures = [read(customers=CUSTOMERS, history=pd.concat([past, some(day, -day)])) for _ in range(2)]
+    for describe in (
+        profile, delivery_rates,
+        lambda t, d: affinity(t, "channel", d), lambda t, d: affinity(t, "category", d),
+    ):  # fmt: skip
+        pd.testing.assert_frame_equal(*(describe(tables, day) for tables in futures), check_exact=True)
+
+
+KEY = ["customer_id", "offer_id", "channel", "date"]
+#: History must not be empty of every kind, or its columns have none.
+KNOWN = pd.DataFrame(
+    [("ann", "x", "mail", -21, "responded", 1.0, 0)], columns=[*KEY, "outcome", "value", "response_days"]
+)
