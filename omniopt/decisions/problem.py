@@ -196,15 +196,9 @@ def build_problem(project: Project, scores: pd.DataFrame | None = None) -> Probl
         With every fault found in the tables, or else every fault found in policy and values.
     """
     faults = Faults()
-    file = project.policy_name
-    policy = parse_policy(project.effective_policy(), faults, file)
-    try:
-        tables = project.read()
-    except BadInput as error:  # the policy's own faults belong to the same list
-        raise BadInput([*error.faults, *faults]) from None
-    catalogue = build_catalogue(project, tables, faults)
+    policy, tables, scopes = read_project(project, faults)
+    catalogue = scopes.catalogue
     permission = build_permission(catalogue, tables, faults)
-    scopes = Scopes(catalogue, faults, file)
     everything = build_candidates(catalogue, tables, permission, faults)
     matched = drop_ineligible(everything, policy.eligibility, scopes)
     vetoed = find_pairs(everything, project.changes.get("vetoes", []), "veto", faults)
@@ -228,7 +222,7 @@ def build_problem(project: Project, scores: pd.DataFrame | None = None) -> Probl
     limit_rows = LimitRows(candidates, tables, scopes, measures)
     coupling = limit_rows.build([limit for limit in policy.limits if not limit.report_only])
     watched = limit_rows.build([limit for limit in policy.limits if limit.report_only])
-    ranked = [_ranked(o, i, measures, coupling) for i, o in enumerate(policy.objectives)]
+    ranked = [ranked_objective(o, i, measures, coupling) for i, o in enumerate(policy.objectives)]
     units = build_unit_rows(candidates, policy, scopes, grouping)
     locked = _locks(project, candidates, everything, faults)
     if trial is not None:
@@ -245,8 +239,28 @@ def build_problem(project: Project, scores: pd.DataFrame | None = None) -> Probl
     return problem
 
 
+def read_project(project: Project, faults: Faults, *, coded: bool = False) -> tuple[Policy, Tables, Scopes]:
+    """Read what a project's problem is stated from.
+
+    Parameters
+    ----------
+    project : Project
+    faults : Faults
+        Gets the faults of the policy; those of the tables are raised together with them.
+    coded : bool
+        As for `read_tables`.
+    """
+    file = project.policy_name
+    policy = parse_policy(project.effective_policy(), faults, file)
+    try:
+        tables = project.read(coded=coded)
+    except BadInput as error:  # the policy's own faults belong to the same list
+        raise BadInput([*error.faults, *faults]) from None
+    return policy, tables, Scopes(build_catalogue(project, tables, faults), faults, file)
+
+
 @states("objective")
-def _ranked(objective: Objective, rank: int, measures: Measures, coupling: Coupling) -> Ranked:
+def ranked_objective(objective: Objective, rank: int, measures: Measures, coupling: Coupling) -> Ranked:
     """Read an objective; fixed costs are paid off the first one unless it says otherwise."""
     first, second = measures.evaluate(objective.expression, "objective")
     share = measures.fixed_share(objective.expression)

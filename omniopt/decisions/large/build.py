@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from omniopt.actions.candidates import Delivery
-from omniopt.actions.catalogue import Catalogue, build_catalogue
+from omniopt.actions.catalogue import Catalogue
 from omniopt.actions.valuation import BASIC, FURTHER, Valuation
 from omniopt.decisions.idle import idle_rules
 from omniopt.decisions.large.bins import (
@@ -32,10 +32,9 @@ from omniopt.decisions.large.rows import state_rows
 from omniopt.decisions.large.shape import Bins, Large
 from omniopt.decisions.large.sift import Living, places, sift
 from omniopt.decisions.large.templates import StatedTemplates, state_templates, unmet
-from omniopt.decisions.problem import find_scores, unique_faults
-from omniopt.errors import BadInput, Faults
+from omniopt.decisions.problem import find_scores, read_project, unique_faults
+from omniopt.errors import Faults
 from omniopt.project import Project
-from omniopt.rules.parse import parse_policy
 from omniopt.rules.policy import Policy
 from omniopt.rules.units import Units, build_units
 from omniopt.rules.where import Scopes
@@ -69,16 +68,10 @@ def build_large(project: Project, scores: pd.DataFrame | None = None) -> tuple[L
         With every fault found in the tables, or else every fault found in policy and values.
     """
     faults = Faults()
-    file = project.policy_name
-    policy = parse_policy(project.effective_policy(), faults, file)
     began = time.perf_counter()
-    try:
-        tables = project.read(coded=True)
-    except BadInput as error:  # the policy's own faults belong to the same list
-        raise BadInput([*error.faults, *faults]) from None
+    policy, tables, scopes = read_project(project, faults, coded=True)
     read = time.perf_counter() - began
-    catalogue = build_catalogue(project, tables, faults)
-    scopes = Scopes(catalogue, faults, file)
+    catalogue = scopes.catalogue
     given = Given.of(catalogue, tables.coded)
     living, bins, lock = sift(project, policy, tables, scopes, given)
     model_scores = False

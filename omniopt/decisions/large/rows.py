@@ -11,7 +11,7 @@ from scipy import sparse
 from omniopt.actions.candidates import Candidates
 from omniopt.decisions.large.bins import MISSED, bin_candidates, group_scopes, measures_asked
 from omniopt.decisions.large.shape import Bins, RankedBins
-from omniopt.decisions.problem import Ranked, _ranked
+from omniopt.decisions.problem import Ranked, ranked_objective
 from omniopt.decisions.system import System, state_system
 from omniopt.rules.limits import Cells, Coupling, LimitRows
 from omniopt.rules.measures import Measures
@@ -91,7 +91,7 @@ def state_rows(policy: Policy, bins: Bins, tables: Tables, scopes: Scopes, measu
         rows = LimitRows(candidates, tables, stand_ins, own)
         coupling = rows.build([limit for limit in policy.limits if not limit.report_only])
         watched = rows.build([limit for limit in policy.limits if limit.report_only])
-        ranked = [_ranked(o, i, own, coupling) for i, o in enumerate(policy.objectives)]
+        ranked = [ranked_objective(o, i, own, coupling) for i, o in enumerate(policy.objectives)]
         parts.append((coupling, watched, ranked))
         if len(scopes.faults) > before:  # the other terms would only bring the same faults
             break
