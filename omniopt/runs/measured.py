@@ -22,6 +22,7 @@ from omniopt.learning.looks import boundaries
 from omniopt.learning.measure import compared, effects, split_as_planned
 from omniopt.learning.off_policy import off_policy
 from omniopt.learning.outcomes import checked, join, of_contacts, predicted_and_actual, set_aside
+from omniopt.rules.holdout import EXPLORATION, control_of
 from omniopt.runs.finished import Finished, open_run
 from omniopt.tables import read_parquet, read_table, write_parquet
 
@@ -32,6 +33,8 @@ UNEVEN = 0.001
 #: With fewer responders in the control group the interval of money is too narrow.
 RESPONDERS = 50
 RESULT = "measured.json"
+#: Reasons of dropped contacts that chance alone decides.
+BY_CHANCE = (EXPLORATION, control_of(""))
 
 
 @dataclass(frozen=True)
@@ -260,12 +263,12 @@ def drawn(run: Finished, contacts: pd.DataFrame) -> pd.DataFrame:
 
 
 def _possible(folder: Path) -> pd.DataFrame | None:
-    """Return the contacts that gave way to a draw, where the run listed what it dropped."""
+    """Return the contacts that chance alone took out, by a draw or by an offer's own control group."""
     path = folder / "dropped.parquet"
     dropped = read_parquet(path) if path.is_file() else pd.DataFrame()
     if dropped.empty or "action_id" not in dropped:
         return None
-    return dropped[dropped["reason"].astype("str").str.startswith("exploration")]
+    return dropped[dropped["reason"].astype("str").str.startswith(BY_CHANCE)]
 
 
 def append(measured: Measured, path: Path) -> dict[str, int]:

@@ -10,6 +10,9 @@ from omniopt.runs import figures
 from omniopt.runs.html import Fragment, number, paragraph, percent, picture, side_by_side, table
 from omniopt.runs.notebook import Run
 
+#: Months that the figure of drift shows, the newest: more would not be read.
+MONTHS = 12
+
 
 def keep(run: Run, scores: pd.DataFrame, model: Any) -> None:
     """Leave what the model made for the later notebooks; nothing, where the project brings its own scores.
@@ -27,7 +30,8 @@ def keep(run: Run, scores: pd.DataFrame, model: Any) -> None:
         return
     run.keep("scores", scores)
     run.keep("calibration", model.report["calibration"])
-    plain = {k: v for k, v in model.report.items() if isinstance(v, int | float | str | dict)}
+    run.keep("drift", model.report["drift"])
+    plain = {k: v for k, v in model.report.items() if isinstance(v, int | float | str | dict | list)}
     run.keep("model", plain)
 
 
@@ -70,6 +74,32 @@ def model(run: Run) -> Fragment:
             picture(drawn, "Predicted and actual response of customers from low to high scores"),
             table(made, {"predicted": percent, "actual": percent}),
         )
+        + _drift(run, report)
+    )
+
+
+def _drift(run: Run, report: dict[str, Any]) -> str:
+    """Whether response went on as the earlier contacts taught; nothing where all contacts are of one day."""
+    cells = run.frame("drift")
+    if cells is None or report["split"] != "by date":
+        return ""
+    said = report["warnings"]
+    told = "".join(paragraph(f"Warning: {line}.", "bad") for line in said) or paragraph(
+        "Response went on as the earlier contacts taught: what they predict is off by no more than chance "
+        "explains, or by less than a fifth of the actual rate."
+    )
+    whole, months = cells[cells["by"] == "all"], cells[cells["by"] == "month"].iloc[-MONTHS:]
+    shown = pd.concat([whole, months])
+    first = [run.project.date_of(int(cell)) for cell in months["cell"]]
+    dated = run.project.spec.horizon is not None
+    words = [f"from {pd.Timestamp(day):%-d %b %Y}" if dated else f"from day {day}" for day in first]
+    drawn = figures.forecast(
+        ["all contacts", *words], shown["predicted_rate"], shown["rate"], shown["low"], shown["high"]
+    )
+    return (
+        paragraph("What the earlier contacts predict for the later ones, before calibration:")
+        + told
+        + picture(drawn, "Response in the later period: predicted by the earlier one, and actual")
     )
 
 
@@ -86,6 +116,11 @@ def outcomes(run: Run) -> Fragment:
     scores = run.scores() if run.tables.scores is None else run.tables.scores
     if scores is None:
         return Fragment(paragraph("There are outcomes, but no scores to compare them with."))
+    actual = _contacts(actual)
+    if actual is None:
+        return Fragment(
+            paragraph("The outcomes say who responded, not who was contacted: notebook 05 has them by run.")
+        )
     compared = knowledge.compare(scores, actual)
     rows, whole = compared.iloc[:-1], compared.iloc[-1]
     judged = rows[rows["contacts"] > 0]
@@ -121,6 +156,14 @@ def outcomes(run: Run) -> Fragment:
         + picture(drawn, "Response: predicted and actual")
         + table(made, shares)
     )
+
+
+def _contacts(outcomes: pd.DataFrame) -> pd.DataFrame | None:
+    """Return the outcomes that are contacts; None where they tell of responses alone."""
+    if not {"offer_id", "channel", "outcome"} <= set(outcomes):
+        return None
+    contacts = outcomes.dropna(subset=["offer_id", "channel", "outcome"])
+    return None if (contacts["outcome"] == "responded").all() else contacts
 
 
 def _days(run: Run) -> Any:

@@ -12,10 +12,11 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
+import omniopt as oo
 from omniopt.cli import cli
 from omniopt.errors import BadInput
 from omniopt.project import Project
-from omniopt.runs import measured_page
+from omniopt.runs import measured_page, pipeline, quality
 from omniopt.runs.finished import open_run
 from omniopt.runs.measured import measure, not_run
 from omniopt.runs.notebook import Run
@@ -199,6 +200,58 @@ def test_a_plan_that_was_not_run(project: Path, run: Path) -> None:
     assert "the other plan: response" in done.output and "60 draws count" in done.output
 
 
+LEARNING = "learning: {control: {share: 0.2, by: [customer.region], per_offer: 0.1}, explore: {share: 0.3}}"
+
+
+def learn(project: Path) -> None:
+    """Have the policy hold customers out, and give others a contact at random."""
+    text = (project / "omniopt.yaml").read_text()
+    (project / "omniopt.yaml").write_text(text.replace("max: 1}]}", f"max: 1}}], {LEARNING}}}"))
+
+
+def answered(plan: pd.DataFrame) -> pd.DataFrame:
+    """What happened: each second contact is answered, and each twelfth customer comes without one."""
+    some = plan.iloc[::2][["customer_id", "offer_id", "channel"]]
+    others = pd.DataFrame(
+        {"customer_id": [c for c in afterwards.ids()[::12] if c not in set(some["customer_id"])]}
+    )
+    rows = pd.concat([some, others], ignore_index=True)
+    return rows.assign(date="2026-12-27", outcome="responded", value=40.0)
+
+
+def test_from_a_policy_that_learns_to_its_effect_and_to_another_plan(project: Path) -> None:
+    other = project / "reports" / "other"
+    oo.optimize(Project.load(project)).save(other)
+    learn(project)
+    learnt = project / "reports" / "learnt"
+    oo.optimize(Project.load(project)).save(learnt)
+    answered(read_parquet(learnt / "plan.parquet")).to_csv(project / "outcomes.csv", index=False)
+    done = omniopt("measure", learnt, "--outcomes", project / "outcomes.csv", "--plan", other, "--json")
+    assert done.exit_code == 0, done.output
+    (told,) = json.loads(done.stdout)["runs"]
+    whole = told["effects"][0]
+    assert whole["mean_treated"] > 0.4 and whole["mean_control"] < 0.2 and whole["low"] > 0.2
+    assert {"offer's own control", "segment"} <= {row["scope"] for row in told["effects"]}
+    assert told["split_by_chance"] > 0.001
+    estimate = told["other_plan"][0]
+    assert estimate["overlap"] > 0.95 and estimate["dr_low"] < 300 < estimate["dr_high"]
+
+
+@pytest.mark.slow
+def test_the_next_run_shows_what_the_first_one_changed(project: Path) -> None:
+    shutil.rmtree(project / "reports")
+    learn(project)
+    first = pipeline.run(project, reports=project / "reports")
+    rows = answered(read_parquet(first.folder / "plan.parquet")).assign(run_id=first.run_id)
+    rows.loc[rows["offer_id"].isna(), "run_id"] = None
+    rows.to_csv(project / "outcomes.csv", index=False)
+    notebook(project)
+    second = pipeline.run(project, reports=project / "reports")
+    shown = (second.folder / "05_measure.ipynb").read_text()
+    assert "beyond what chance explains" in shown and first.run_id in shown
+    assert (first.folder / "measured.json").is_file() and not (second.folder / "measured.json").exists()
+
+
 def notebook(project: Path, folder: str = "reports/next") -> Run:
     """What notebook 05 has, in a project whose table of outcomes is known."""
     text = (project / "omniopt.yaml").read_text()
@@ -239,6 +292,23 @@ def test_the_notebook_says_so_where_nothing_is_to_be_measured(project: Path, run
     results = measured_page.measure_runs(Run(Project.load(project), here.folder), 14)
     assert "cannot be told" in measured_page.effects(results).html
     assert "Predicted were" in measured_page.predicted(results).html
+
+
+def test_outcomes_that_are_no_contacts_are_not_compared_with_scores(project: Path) -> None:
+    here = notebook(project)
+    scores = pd.DataFrame({"customer_id": afterwards.ids(), "offer_id": "card", "channel": "shop"})
+    here.keep("scores", scores.assign(p_response=0.1))
+    responses = pd.read_csv(project / "outcomes.csv").query("outcome == 'responded'")
+    responses.to_csv(project / "outcomes.csv", index=False)
+    (project / "candidates.csv").unlink()
+    text = (project / "omniopt.yaml").read_text().replace(", candidates: candidates.csv", "")
+    (project / "channels.csv").write_text("channel,unit_cost\nmail,1\nemail,1\nshop,1\n")
+    (project / "omniopt.yaml").write_text(text.replace("tables: {", "tables: {channels: channels.csv, "))
+    (project / "history.csv").write_text("customer_id,offer_id,channel,date,outcome\n")
+    text = (project / "omniopt.yaml").read_text()
+    (project / "omniopt.yaml").write_text(text.replace("tables: {", "tables: {history: history.csv, "))
+    told = quality.outcomes(Run(Project.load(project), here.folder))
+    assert "not who was contacted" in told.html
 
 
 def test_a_rehearsal_is_not_measured(project: Path, run: Path) -> None:
