@@ -178,6 +178,29 @@ def check(project: Path) -> None:
 
 @cli.command()
 @click.argument("project", metavar="PROJECT", type=a_path)
+@click.option("--out", metavar="FILE", type=a_path, required=True, help="Where the links go, a .csv file.")
+@with_json
+def link(project: Path, out: Path) -> None:
+    """Propose links between ids of the project's sources that exact keys do not show, with probabilities.
+
+    Name the file in the project, as identity.links, to have the likely ones made.
+    """
+    import omniopt as oo
+    from omniopt.identity.propose import propose
+    from omniopt.tables import write_csv
+
+    loaded = oo.Project.load(project)
+    links = propose(loaded.people(), loaded.spec.identity, loaded.spec.seed)
+    write_csv(links, out)
+    likely = int((links["probability"] >= loaded.spec.identity.threshold).sum())
+    answer(
+        f"{len(links):,} links, {likely:,} of them from {loaded.spec.identity.threshold:g} on: {out}",
+        {"ok": True, "out": str(out), "links": len(links), "likely": likely},
+    )
+
+
+@cli.command()
+@click.argument("project", metavar="PROJECT", type=a_path)
 @click.option("--out", metavar="DIR", type=a_path, required=True, help="Where plan and certificate go.")
 @click.option("--gap", type=click.FloatRange(0, 1), default=1e-4, callback=_finite, show_default=True,
               help="Stop when no plan can be better by more than this share.")  # fmt: skip
@@ -308,10 +331,18 @@ def score(project: Path, out: Path) -> None:
     import omniopt as oo
     from omniopt.knowledge.response import fit
     from omniopt.knowledge.stream import write_scores
+    from omniopt.knowledge.uncertain import cautious
+    from omniopt.tables import write_parquet
 
     loaded = oo.Project.load(project)
-    model = fit(loaded.read(), loaded.spec.seed, response=loaded.spec.response)
-    rows = write_scores(model, out)
+    seed, response = loaded.spec.seed, loaded.spec.response
+    model = fit(loaded.read(), seed, response=response)
+    if response.caution == "none":
+        rows = write_scores(model, out)
+    else:  # what scores are drawn to is known when all are made
+        scores = cautious(loaded.read(), model.score(), response.caution, seed, response)
+        rows = len(scores)
+        write_parquet(scores, out)
     kept = ("estimator", "auc", "log_loss", "log_loss_constant", "recalibration", "warnings")
     report = {name: model.report[name] for name in kept}
     for warning in report["warnings"]:

@@ -13,13 +13,13 @@ import numpy as np
 import pandas as pd
 
 from omniopt.errors import BadInput, Faults, nearest
-from omniopt.project.file import PROJECT_FILE, Horizon, ProjectFile, SqlSource, read_yaml, validated
+from omniopt.project.file import PROJECT_FILE, Horizon, ProjectFile, read_yaml, validated
+from omniopt.project.reading import as_written, read_people, read_project, source_at
+from omniopt.project.sources import SqlSource
 from omniopt.tables import (
     Source,
     Tables,
-    hide_password,
     read_table,
-    read_tables,
     rows_of,
     sha256_of,
     with_codes,
@@ -209,16 +209,8 @@ class Project:
             self._cache[kind] = with_codes(self._cache["tables"])
         if kind not in self._cache:
             faults = Faults()
-            horizon = self.spec.horizon
-            tables = read_tables(
-                self._sources(),
-                horizon.start if horizon else None,
-                horizon.days if horizon else None,
-                self.spec.multi_valued,
-                faults,
-                project_file=self.file.name if self.file else None,
-                coded=coded,
-            )
+            file = self.file.name if self.file else None
+            tables = read_project(self.spec, self.root, self._sources(), file, coded, faults)
             if self.spec.annoyance is not None and "candidates" in self._sources():
                 faults.add(
                     "annoyance is worked out for candidates that the project makes itself; these are given",
@@ -230,12 +222,17 @@ class Project:
             self._cache[kind] = tables
         return self._cache[kind]
 
+    def people(self) -> pd.DataFrame:
+        """Read the sources' customers before they are linked: see `omniopt.project.reading.read_people`."""
+        return read_people(self.spec, self.root, self.file.name if self.file else None)
+
     def count(self, table: str) -> int | None:
         """Count the rows of a table, by its metadata if it has some; None where it cannot be read."""
         source = self._sources().get(table)
-        if source is None:
+        made = any(source.kind == table for source in self.spec.sources.values())
+        if source is None and not made:
             return None
-        rows = rows_of(source)
+        rows = None if source is None else rows_of(source)
         if rows is None:
             with contextlib.suppress(BadInput):
                 frame = getattr(self.read(), table)
@@ -245,20 +242,14 @@ class Project:
     def _sources(self) -> dict[str, Source]:
         sources: dict[str, Source] = {}
         for name, source in self.spec.tables.items():
-            if isinstance(source, SqlSource):
-                sources[name] = {"url": source.url, "sql": source.sql, "root": str(self.root)}
-            else:
-                sources[name] = self.root / source
+            sources[name] = source_at(self.root, source)
         return sources | self.frames
 
     def _describe(self, tables: Tables) -> None:
         """Put the sources as the project file writes them, and the hashes of project and policy."""
         for name, source in self.spec.tables.items():
             if name not in self.frames:
-                as_written = (
-                    f"{hide_password(source.url)} {source.sql}" if isinstance(source, SqlSource) else source
-                )
-                tables.inputs[name]["source"] = as_written
+                tables.inputs[name]["source"] = as_written(source)
         policy = self.spec.policy if isinstance(self.spec.policy, str) else str(self.policy_file)
         names = {"project": self.file.name if self.file else "", "policy": policy}
         for name, digest in self._sha256.items():

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, Tag, ValidationError, field_validator
 
 from omniopt.errors import BadInput, Fault, Faults, nearest
 from omniopt.project.annoyance import Annoyance
 from omniopt.project.response import Response
+from omniopt.project.sources import DataSource, Identity, SqlSource, TableSource, either
 
 #: Name of the project file in a project's folder.
 PROJECT_FILE = "omniopt.yaml"
@@ -35,29 +36,9 @@ class Horizon(BaseModel):
         return value
 
 
-class SqlSource(BaseModel):
-    """A table that is the result of a query; ``url`` is a SQLAlchemy URL."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    url: str
-    sql: str
-
-
-def _form(value: Any) -> str | None:
-    """Tell which of two forms a value has, so that pydantic answers for that form alone."""
-    return "text" if isinstance(value, str) else "keys" if isinstance(value, dict | SqlSource) else None
-
-
-def _either(forms: str) -> Discriminator:
-    return Discriminator(_form, custom_error_type="no_form", custom_error_message=f"write {forms}")
-
-
-TableSource = Annotated[
-    Annotated[str, Tag("text")] | Annotated[SqlSource, Tag("keys")], _either("a path, or url and sql")
-]
 Policy = Annotated[
     Annotated[str, Tag("text")] | Annotated[dict[str, Any], Tag("keys")],
-    _either("a path, or the policy itself"),
+    either("a path, or the policy itself"),
 ]
 
 
@@ -72,6 +53,8 @@ class ProjectFile(BaseModel):
     horizon: Horizon | None = None
     tables: dict[str, TableSource] = Field(min_length=1)
     multi_valued: dict[str, str] = {}
+    sources: dict[str, DataSource] = {}
+    identity: Identity = Identity()
     annoyance: Annoyance | None = None
     response: Response = Response()
     policy: Policy
@@ -202,6 +185,8 @@ _MODELS: dict[str, type[BaseModel]] = {
     "horizon": Horizon,
     "tables": SqlSource,
     "annoyance": Annoyance,
+    "sources": DataSource,
+    "identity": Identity,
     "response": Response,
 }
 

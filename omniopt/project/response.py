@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
@@ -36,6 +36,9 @@ class Response(BaseModel):
         Attributes of customers that the model is not to see.
     known_before : tuple of str
         Attributes that are known before the contact, however well they predict the response.
+    caution : {"none", "shrink", "quantile"}
+        Whether plans are made with scores that allow for their own uncertainty, and how
+        (`omniopt.knowledge.uncertain.cautious`).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -43,6 +46,7 @@ class Response(BaseModel):
     options: dict[str, Any] = {}
     without: tuple[str, ...] = ()
     known_before: tuple[str, ...] = ()
+    caution: Literal["none", "shrink", "quantile"] = "none"
 
     @field_validator("estimator")
     @classmethod

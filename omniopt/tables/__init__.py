@@ -71,6 +71,8 @@ class Tables:
         The candidates as columns of codes and numbers, in place of ``candidates``, where that was asked for.
     extra : dict of str to DataFrame
         Every other table, such as the capacities a limit reads.
+    linkage : dict of str to DataFrame
+        How many sources became customers: see `omniopt.identity.Linked`. Empty where there are no sources.
     inputs : dict of str to dict
         Per table ``sha256``, ``rows`` and ``source``; the project adds its own files.
     files : dict of str to str
@@ -88,6 +90,7 @@ class Tables:
     experiments: pd.DataFrame | None = None
     coded: Coded | None = None
     extra: dict[str, pd.DataFrame] = field(default_factory=dict)
+    linkage: dict[str, pd.DataFrame] = field(default_factory=dict)
     inputs: dict[str, dict[str, Any]] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
 

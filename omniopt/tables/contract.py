@@ -84,6 +84,10 @@ CONTRACT: dict[str, TableSpec] = {
             "household_id": Column("id"),
             "timezone": Column("timezone"),
             "agent_id": Column("id"),
+            # Digits of these are no quantities.
+            "email": Column("text"),
+            "phone": Column("text"),
+            "customer_number": Column("text"),
         },
     ),
     "offers": TableSpec(

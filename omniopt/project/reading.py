@@ -1,0 +1,132 @@
+"""All tables of a project read: those it gives, and those its sources are made into."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from omniopt.errors import Faults
+from omniopt.identity import Linked, link, nodes_of, read_sources
+from omniopt.project.file import ProjectFile
+from omniopt.project.sources import SqlSource
+from omniopt.tables import Source, Tables, hide_password, read_tables, sha256_of
+from omniopt.tables.convert import Days
+
+
+def source_at(root: Path, source: str | SqlSource) -> Source:
+    """Return where a table is, with paths from the project's folder."""
+    if isinstance(source, SqlSource):
+        return {"url": source.url, "sql": source.sql, "root": str(root)}
+    return root / source
+
+
+def as_written(source: str | SqlSource) -> str:
+    """Write a source as the project file does, without a password."""
+    return f"{hide_password(source.url)} {source.sql}" if isinstance(source, SqlSource) else source
+
+
+def read_project(
+    spec: ProjectFile,
+    root: Path,
+    sources: Mapping[str, Source],
+    file: str | None,
+    coded: bool,
+    faults: Faults,
+) -> Tables:
+    """Read and check all tables of a project.
+
+    Parameters
+    ----------
+    spec : ProjectFile
+        What the project file says.
+    root : Path
+        The folder its paths are relative to.
+    sources : mapping of str to Source
+        The tables it gives.
+    file : str or None
+        The project file's name, for messages.
+    coded : bool
+        Give the candidates as columns of codes and numbers.
+    faults : Faults
+        Receives everything that is wrong.
+
+    Returns
+    -------
+    Tables
+        Only to be used if `faults` stayed empty.
+    """
+    horizon, own = spec.horizon, Faults()
+    linked = _linked(spec, root, sources, file, faults)
+    tables = read_tables(
+        {**sources, **(linked.frames if linked else {})},
+        horizon.start if horizon else None,
+        horizon.days if horizon else None,
+        spec.multi_valued,
+        own,
+        project_file=file,
+        coded=coded,
+    )
+    if linked is None:
+        # Sources that could not be read give no tables: that these are missing is not said as well.
+        unmade: set[str | None] = {
+            source.kind for source in spec.sources.values() if source.kind not in sources
+        }
+        unmade |= {"scores"} if "history" in unmade and "scores" not in sources else set()
+        faults.extend(fault for fault in own if fault.table not in unmade)
+        return tables
+    faults.extend(linked.at_source(fault) for fault in own)
+    if not faults:
+        _describe(spec, root, tables, linked)
+    return tables
+
+
+def read_people(spec: ProjectFile, root: Path, file: str | None) -> pd.DataFrame:
+    """Read the sources of customers: one row per id of a source, its keys normalised.
+
+    Raises
+    ------
+    BadInput
+        With everything that is wrong with them, or because there are none.
+    """
+    faults = Faults()
+    if not spec.sources:
+        faults.add("the project has no sources to link", file=file, hint="Describe them under sources")
+    people = {name: source for name, source in spec.sources.items() if source.kind == "customers"}
+    tables = {name: source_at(root, source.table) for name, source in people.items()}
+    sources = read_sources(people, spec.identity, tables, _days(spec), faults, file)
+    faults.raise_if_any()
+    return nodes_of(sources, spec.identity)
+
+
+def _days(spec: ProjectFile) -> Days:
+    return Days(spec.horizon.start, spec.horizon.days) if spec.horizon else Days()
+
+
+def _linked(
+    spec: ProjectFile, root: Path, sources: Mapping[str, Source], file: str | None, faults: Faults
+) -> Linked | None:
+    """Make customers, consents and history of the project's sources, if it has some."""
+    if not spec.sources:
+        return None
+    for kind in sorted({source.kind for source in spec.sources.values()} & set(sources)):
+        message = f"{kind} are given under tables and made of sources as well"
+        faults.add(message, file=file, table=kind, hint="Make the table a source too")
+    links = spec.identity.links
+    tables = {name: source_at(root, source.table) for name, source in spec.sources.items()}
+    proposed = None if links is None else root / links
+    return link(spec.sources, spec.identity, tables, proposed, _days(spec), faults, file=file)
+
+
+def _describe(spec: ProjectFile, root: Path, tables: Tables, linked: Linked) -> None:
+    """Add what was linked to the tables: the report, and the sources among the inputs."""
+    tables.linkage = linked.report
+    for name in linked.frames:
+        tables.inputs[name]["source"] = "made of sources"
+    for name, source in spec.sources.items():
+        tables.inputs[f"sources.{name}"] = linked.inputs[name] | {"source": as_written(source.table)}
+    if spec.identity.links is not None:
+        rows = len(linked.report["proposed"])
+        digest = sha256_of(root / spec.identity.links)
+        tables.inputs["identity.links"] = {"sha256": digest, "rows": rows, "source": spec.identity.links}

@@ -1,0 +1,177 @@
+"""Many sources become one customer: a case by hand, nothing lost, any order of rows, and bad input."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import shop_and_calls
+from hypothesis import given
+from hypothesis import strategies as st
+
+import omniopt as oo
+from omniopt.errors import BadInput, Faults
+from omniopt.identity import link
+from omniopt.project.sources import DataSource, Identity
+from omniopt.tables.convert import Days
+
+PROJECT = shop_and_calls.FILES["omniopt.yaml"]
+DAYS = Days(datetime.date(2026, 11, 23), 7)
+
+
+def test_four_sources_are_five_customers(tmp_path: Path) -> None:
+    tables = oo.Project.load(shop_and_calls.write(tmp_path)).read()
+    customers, history = tables.customers.set_index("customer_id"), tables.history
+    assert customers.index.tolist() == ["1", "2", "3", "shop:a2", "shop:a3"]
+    assert customers.loc["1", ["email", "city"]].tolist() == ["ann@mail.org", "Ulm"]  # crm is trusted more
+    assert customers.loc["1", "household_id"] == customers.loc["2", "household_id"]
+    assert customers.loc["3", "household_id"] == "3"  # no address: lives alone
+    # two visits on a day are one contact, and their purchases add up
+    contacts = history[["customer_id", "channel", "outcome", "value"]].fillna(0).values.tolist()
+    assert contacts == [
+        ["1", "shop", "responded", 12.0],
+        ["1", "call", "rejected", 0],
+        ["2", "call", "responded", 0],
+        ["shop:a2", "shop", "responded", 9.0],
+    ]
+    assert tables.consents.set_index("customer_id")["granted"].to_dict() == {"1": False, "shop:a2": True}
+    report = tables.linkage
+    assert report["set_aside"].values.tolist() == [
+        ["calls", 3, "it has no usable key"],
+        ["calls", 4, "no customer has its key"],
+    ]
+    city = report["conflicts"].query("what == 'city'").iloc[0]
+    assert (city["kept"], city["kept_source"], city["other"], city["other_source"]) == (
+        "Ulm",
+        "crm",
+        "Bonn",
+        "shop",
+    )
+    assert report["placeholders"]["value"].tolist() == ["na@na", "0000"]
+    assert set(tables.inputs) >= {"sources.crm", "sources.calls"}
+
+
+def test_the_newest_source_may_win(tmp_path: Path) -> None:
+    text = shop_and_calls.FILES["omniopt.yaml"].replace(
+        "country_code: 49", "country_code: 49, settle: newest"
+    )
+    tables = oo.Project.load(shop_and_calls.write(tmp_path, omniopt=text)).read()
+    assert tables.customers.set_index("customer_id").loc["1", "city"] == "Bonn"
+
+
+def test_reviewed_links_are_made_from_the_threshold_on(tmp_path: Path) -> None:
+    text = shop_and_calls.FILES["omniopt.yaml"].replace(
+        "country_code: 49", "country_code: 49, links: links.csv"
+    )
+    shop_and_calls.write(
+        tmp_path, omniopt=text, scores="customer_id,offer_id,channel,p_response\n2,loan,email,0.1\n"
+    )
+    lines = [
+        "source_a,id_a,source_b,id_b,probability",
+        "crm,2,shop,a2,0.96",
+        "crm,3,shop,a3,0.94",
+        "crm,9,shop,a3,1",
+    ]
+    (tmp_path / "links.csv").write_text("\n".join(lines) + "\n")
+    tables = oo.Project.load(tmp_path).read()
+    assert tables.customers["customer_id"].tolist() == ["1", "2", "3", "shop:a3"]
+    became = ["linked", "below the threshold", "an id is not there any more"]
+    assert tables.linkage["proposed"]["became"].tolist() == became
+    assert tables.inputs["identity.links"]["rows"] == 3
+
+
+def test_the_plan_of_linked_sources_is_proven_and_verified(tmp_path: Path) -> None:
+    from omniopt.audit.verify import verify
+
+    plan = oo.optimize(oo.Project.load(shop_and_calls.write(tmp_path / "project")))
+    assert set(plan.contacts["channel"]) <= {"email", "call"} and len(plan.contacts)
+    plan.save(tmp_path / "plan")
+    assert verify(tmp_path / "plan").ok
+
+
+def test_what_is_wrong_is_said_at_once_where_it_stands(tmp_path: Path) -> None:
+    crm = "id,mail,tel,city,street,changed\n,a@mail.org,,,,yesterday\n"
+    calls = "caller,offer_id,day,outcome\n00491711234567,loan,2026-11-04,shouted\n"
+    text = (
+        shop_and_calls.FILES["omniopt.yaml"]
+        .replace("columns: {account: account", "")
+        .replace("day}", "dya}", 1)
+    )
+    shop_and_calls.write(tmp_path, crm=crm, calls=calls, omniopt=text.replace("ids_of: shop", "ids_of: shpo"))
+    with pytest.raises(BadInput) as caught:
+        oo.Project.load(tmp_path).read()
+    said = str(caught.value)
+    for part in (
+        "crm.csv, row 1, column id: the cell is empty",
+        "column changed: 'yesterday' is neither a date",
+        "calls.csv, row 1, column outcome: 'shouted' is no outcome",
+        "column dya: there is no such column",
+        "'shpo' is no source of customers. Did you mean 'shop'?",
+    ):
+        assert part in said, said
+    assert "without candidates" not in said
+
+
+def test_a_fault_between_tables_is_told_at_the_source(tmp_path: Path) -> None:
+    calls = shop_and_calls.FILES["calls.csv"].replace(
+        "loan,2026-11-04,responded", "lawn,2026-11-04,responded", 1
+    )
+    shop_and_calls.write(tmp_path, calls=calls)
+    with pytest.raises(BadInput) as caught:
+        oo.Project.load(tmp_path).read()
+    assert "calls.csv, row 2, column offer_id: 'lawn' is not in offers.csv" in str(caught.value)
+
+
+def test_a_table_is_given_once(tmp_path: Path) -> None:
+    text = PROJECT.replace("tables: {", "tables: {customers: crm.csv, ")
+    with pytest.raises(BadInput, match="customers are given under tables and made of sources as well"):
+        oo.Project.load(shop_and_calls.write(tmp_path, omniopt=text)).read()
+
+
+_KEY = st.sampled_from(["", "a@m.org", "b@m.org", "c@m.org", "na@na"])
+_PEOPLE = st.lists(st.tuples(st.sampled_from("1234"), _KEY, st.sampled_from(["", "N1", "N2"])), max_size=6)
+_EVENTS = st.lists(st.tuples(_KEY, st.sampled_from(["", "N1", "N2", "N3"]), st.integers(-3, 0)), max_size=6)
+
+
+def _link(people: list[pd.DataFrame], events: pd.DataFrame):  # type: ignore[no-untyped-def]
+    declared = {
+        "crm": DataSource(kind="customers", table="-", trust=2),
+        "web": DataSource(kind="customers", table="-"),
+        "calls": DataSource(
+            kind="history", table="-", values={"offer_id": "o", "channel": "call", "outcome": "delivered"}
+        ),
+    }
+    faults = Faults()
+    tables = {"crm": people[0], "web": people[1], "calls": events}
+    linked = link(declared, Identity(largest=2), tables, None, DAYS, faults)
+    faults.raise_if_any()
+    return linked
+
+
+@given(_PEOPLE, _PEOPLE, _EVENTS, st.randoms(use_true_random=False))
+def test_no_row_is_lost_and_their_order_changes_nothing(crm, web, events, random) -> None:  # type: ignore[no-untyped-def]
+    def frames(rows: list[tuple], names: list[str]) -> pd.DataFrame:  # type: ignore[type-arg]
+        frame = pd.DataFrame(rows, columns=names)
+        texts = [name for name in names if name != "date"]
+        return frame.astype(dict.fromkeys(texts, "str")).astype(
+            {name: int for name in names if name == "date"}
+        )
+
+    people_names = ["customer_id", "email", "customer_number"]
+    event_names = ["email", "customer_number", "date"]
+    linked = _link([frames(crm, people_names), frames(web, people_names)], frames(events, event_names))
+    counts = linked.report["counts"].set_index("source")
+    assert (counts["rows"] == counts["linked"] + counts["set_aside"]).all()
+    assert counts["rows"].to_dict() == {"crm": len(crm), "web": len(web), "calls": len(events)}
+    rows = pd.concat([linked.report["origins"], linked.report["set_aside"]])
+    assert not rows.duplicated(["source", "row"]).any() and len(rows) == len(crm) + len(web) + len(events)
+    history = linked.frames["history"]
+    assert not history.duplicated(["customer_id", "offer_id", "channel", "date"]).any()
+    for row in (crm, web, events):
+        random.shuffle(row)
+    again = _link([frames(crm, people_names), frames(web, people_names)], frames(events, event_names))
+    for name, frame in linked.frames.items():
+        pd.testing.assert_frame_equal(frame, again.frames[name])
+    pd.testing.assert_frame_equal(linked.report["doubtful"], again.report["doubtful"])
