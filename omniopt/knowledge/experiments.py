@@ -74,7 +74,8 @@ def trials(tables: Tables) -> list[Trial]:
 
     An offer's controls are those of its own; where it has none, those left out of all offers. Customers
     responded if the table ``outcomes`` has a response of theirs, to the offer or to none in particular, from
-    the experiment's first day until the next one they are in.
+    the experiment's first day until the next one they are in. Nothing on or after the horizon's first day
+    counts.
 
     Parameters
     ----------
@@ -97,12 +98,13 @@ def trials(tables: Tables) -> list[Trial]:
     if drawn is None or drawn.empty:
         hint = "Give an offer to a random part of the customers, and write a table of experiments"
         faults.add(f"there is no randomised experiment. {_WHY}", table="experiments", hint=hint)
-    if outcomes is None or not {"customer_id", "date", "outcome"} <= set(outcomes):
+    if outcomes is None or not {"customer_id", "date"} <= set(outcomes):
         message = "it is not known what became of those who were left out"
-        hint = "Give a table of outcomes with customer_id, date and outcome, contacted or not"
+        hint = "Give a table of outcomes with customer_id and date, of all customers, contacted or not"
         faults.add(message, file=tables.files.get("outcomes"), table="outcomes", hint=hint)
     faults.raise_if_any()
     assert drawn is not None and outcomes is not None
+    drawn, outcomes = (frame[(frame["date"] < 1).to_numpy(bool)] for frame in (drawn, outcomes))
     drawn = drawn.reindex(columns=[*dict.fromkeys([*CONTRACT["experiments"].columns, *drawn.columns])])
     treated = drawn[(drawn["arm"] != "control") & drawn["offer_id"].notna()]
     if treated.empty:
@@ -150,7 +152,9 @@ def _trial(
 
 def _responded(rows: pd.DataFrame, outcomes: pd.DataFrame, offer: str) -> np.ndarray:
     """Mark who responded: each outcome belongs to its customer's latest experiment up to that day."""
-    answers = outcomes[(outcomes["outcome"] == RESPONSE).to_numpy(bool)]
+    answers = outcomes
+    if "outcome" in answers:  # else every row is a response
+        answers = answers[(answers["outcome"] == RESPONSE).to_numpy(bool)]
     if "offer_id" in answers:
         answers = answers[(answers["offer_id"].isna() | (answers["offer_id"] == offer)).to_numpy(bool)]
     if rows.empty or answers.empty:

@@ -140,6 +140,24 @@ def test_what_the_experiment_holds_of_its_first_day_is_used(experiment: Experime
     assert said["of_today"] == ["region"] and said["areas"]["qini_low"] > 0
 
 
+def test_what_comes_after_the_first_day_of_the_horizon_is_not_seen(experiment: Experiment) -> None:
+    """Answers and experiments of the future are corrupted, and nothing changes."""
+    later = pd.DataFrame({"customer_id": experiment.ids[::2], "date": 1, "outcome": "responded"})
+    drawn = experiment.experiments.assign(date=2, arm=experiment.experiments["arm"].to_numpy()[::-1])
+    one = uplift.fit(experiment.tables())
+    other = uplift.fit(
+        experiment.tables(
+            outcomes=pd.concat([experiment.outcomes, later]),
+            experiments=pd.concat([experiment.experiments, drawn]),
+        )
+    )
+    scores = pd.DataFrame({"customer_id": experiment.ids, "offer_id": "x", "channel": "mail"})
+    pd.testing.assert_frame_equal(one.add(scores), other.add(scores))
+    bare = experiment.tables(outcomes=experiment.outcomes.drop(columns="outcome"))
+    pd.testing.assert_frame_equal(one.add(scores), uplift.fit(bare).add(scores))
+    assert "no treated row names an offer" in refused(experiment, experiments=drawn)
+
+
 def test_missing_attributes_and_flags_are_values_of_their_own(experiment: Experiment) -> None:
     customers = experiment.customers.assign(vip=pd.Series(experiment.age < 30, dtype="boolean"))
     customers.loc[::7, "region"] = None
