@@ -332,6 +332,9 @@ def find_scores(
     if scores is None:
         scores, model = knowledge.scores(tables, project.spec.seed, project.spec.response)
         warnings = model.report["warnings"] if model is not None else []
+    if "p_expected" in scores:
+        how = project.spec.response.caution
+        warnings = [*warnings, f"the scores are cautious ones ({how}): more is expected than the plan counts"]
     if "uplift" not in scores and _counts_uplift(project.effective_policy()):
         if not made:
             message = "the policy counts what contacts change, and the scores do not say it"

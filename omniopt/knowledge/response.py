@@ -251,7 +251,7 @@ def scores(
     -------
     tuple
         Scores (customer_id, offer_id, channel, p_response, and value where given), and the model, if one was
-        fitted.
+        fitted. Where ``response`` asks for caution, ``p_response`` is the cautious score.
 
     Raises
     ------
@@ -261,7 +261,12 @@ def scores(
     if tables.scores is not None:
         return tables.scores, None
     model = fit(tables, seed, response=response)
-    return model.score(), model
+    made = model.score()
+    if response is not None and response.caution != "none":
+        from omniopt.knowledge.uncertain import cautious  # which fits models itself
+
+        made = cautious(tables, made, response.caution, seed, response)
+    return made, model
 
 
 def _response_index(tables: Tables, new: list[str]) -> dict[str, float]:

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from market import Market
+from pydantic import ValidationError
 
 import omniopt as oo
 from omniopt.learning import stability as module
 from omniopt.learning.stability import stability
+from omniopt.project.response import Response
 
 POLICY = {
     "objective": "value",
@@ -88,3 +91,21 @@ def test_given_scores_cannot_be_made_again(market: Market) -> None:
     scores = oo.knowledge.scores(project_of(market).read(), 0)[0]
     project = project_of(market, scores=scores)
     assert stability(project, oo.optimize(project)) is None
+
+
+@pytest.mark.parametrize("how", ["shrink", "quantile"])
+def test_a_project_can_ask_for_cautious_scores(market: Market, how: str) -> None:
+    plain = project_of(market)
+    careful = replace(
+        plain, spec=plain.spec.model_copy(update={"response": Response.model_validate({"caution": how})})
+    )
+    plan, other = oo.optimize(plain), oo.optimize(careful)
+    assert other.objective < plan.objective
+    assert other.scores is not None and (other.scores["p_expected"] > 0).all()
+    assert any("cautious ones" in note for note in other.certificate["notes"])
+    assert not any("cautious ones" in note for note in plan.certificate["notes"])
+
+
+def test_an_unknown_caution_is_refused() -> None:
+    with pytest.raises(ValidationError, match="shrink"):
+        Response.model_validate({"caution": "srink"})
