@@ -29,7 +29,7 @@ ALTERNATIVES = 5  # best contacts not chosen that are kept for each customer
 FILES = (
     "plan.parquet", "certificate.json", "scores.parquet", "dropped.parquet", "alternatives.parquet",
     "experiment.parquet",
-    "rule_values.parquet",  # written after the plan, if asked for
+    "rule_values.parquet", "measured.json", "measured.parquet",  # written after the plan, if asked for
 )  # fmt: skip
 
 

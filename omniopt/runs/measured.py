@@ -281,6 +281,18 @@ def measure_all(
 ) -> list[Measured]:
     """Measure several runs, or none: what is wrong with any of them is told before anything is written.
 
+    Parameters
+    ----------
+    folders : sequence of Path
+        The runs' folders.
+    outcomes, answer_days, by
+        As in `measure`.
+
+    Returns
+    -------
+    list of Measured
+        One for each folder.
+
     Raises
     ------
     BadInput

@@ -96,6 +96,12 @@ def test_an_early_look_is_wider_and_remembered(project: Path, run: Path) -> None
     assert "complete" in said and "parts compared" in said
 
 
+def test_what_was_measured_goes_with_the_plan(project: Path, run: Path) -> None:
+    omniopt("measure", run, "--outcomes", project / "outcomes.csv")
+    oo.optimize(Project.load(project)).save(run)
+    assert not (run / "measured.json").exists() and not (run / "measured.parquet").exists()
+
+
 def test_outcomes_become_the_next_history(project: Path, run: Path) -> None:
     history = project / "history.csv"
     arguments = ("measure", run, "--outcomes", project / "outcomes.csv", "--append", history, "--json")
