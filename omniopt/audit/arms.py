@@ -79,7 +79,7 @@ def read(inputs: Inputs) -> Arms | None:
         If it says anything that this check does not know.
     """
     learning = inputs.policy.get("learning")
-    if learning is None:
+    if learning is None or learning == {}:
         return None
     if not isinstance(learning, Mapping):
         raise Unchecked("learning is no mapping")

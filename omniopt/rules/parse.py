@@ -103,7 +103,7 @@ def _learning(raw: Any, faults: Faults, file: str | None) -> Learning | None:
     control = learning.control
     if control is not None and control.share is None and control.per_offer is None:
         faults.add("'control' needs share or per_offer", file=file, rule="learning")
-    return learning
+    return learning if control is not None or learning.explore is not None else None
 
 
 def _objectives(raw: Any, faults: Faults, file: str | None) -> list[Objective]:
