@@ -23,10 +23,11 @@ from omniopt.decisions import exact
 from omniopt.decisions.large.by_sets import close_by_sets, is_for
 from omniopt.decisions.large.entries import unit_of
 from omniopt.decisions.large.hunt import Hunt
-from omniopt.decisions.large.margins import closest_sets
-from omniopt.decisions.large.part import Part, part_of
-from omniopt.decisions.large.prices import worth_table
-from omniopt.decisions.large.sweep import BestSets, bound_of
+from omniopt.decisions.large.margins import closest_sets, lead_of
+from omniopt.decisions.large.nearby import Nearby, nearby
+from omniopt.decisions.large.part import Part, part_of, use_of
+from omniopt.decisions.large.prices import Apart, Prices, sharpened, worth_table
+from omniopt.decisions.large.sweep import bound_of
 from omniopt.decisions.model import Model
 from omniopt.decisions.relax import LinearProgram
 from omniopt.decisions.restrict import WHOLE, restricted
@@ -35,6 +36,7 @@ from omniopt.rules.where import expand
 
 FIRST = 1_000  # units left open at first
 GROWTH = 4
+VAIN = 2  # times that looking further brings nothing better before it is given up
 TRIES = 3  # times that more units join at once where those at hand cannot be worth enough
 FIRST_WHOLE = 100  # units first handed to the exact solver besides those that the LP splits
 MOST = 100_000  # candidates that one LP holds at most
@@ -45,16 +47,14 @@ NEAR = 4.0  # candidates join the LP if their unit loses no more by them than th
 SPLIT = 1e-6
 
 
-def close(hunt: Hunt, prices: np.ndarray, noise: float, held: np.ndarray) -> None:
-    """Find plans near the prices until the gap is met, time is up, or no more units can join.
+def close(hunt: Hunt, found: Prices, held: np.ndarray) -> None:
+    """Find plans near the prices until the gap is met, time is up, or more units bring no better ones.
 
     Parameters
     ----------
     hunt : Hunt
         Gets the plans and the bounds.
-    prices : ndarray of float64, shape (k + q,)
-    noise : float
-        By which ties are split.
+    found : Prices
     held : ndarray of int8, shape (g,)
         1 for cells held open, 0 for cells held closed, -1 for the others.
 
@@ -68,60 +68,77 @@ def close(hunt: Hunt, prices: np.ndarray, noise: float, held: np.ndarray) -> Non
         _everything(hunt, held)
         return
     if is_for(large):
-        close_by_sets(hunt, prices, noise, held)
-    table = worth_table(large, prices, held)
-    sets = closest_sets(hunt.engine, table, noise, GROWTH * FIRST)
-    units = _closest(sets.margin, FIRST)
-    chosen = np.flatnonzero(sets.chosen)
-    chosen_unit = unit_of(large.columns, chosen)
-    tries = TRIES
-    while not (hunt.reached() or hunt.out_of_time()):
-        at = _Attempt(hunt, sets, units, chosen, chosen_unit, prices, held)
-        found = at.relaxed()
-        if found is not None and not (tries > 0 and len(at.moved) and at.worth(found) < hunt.wanted()):
-            at.finish(found)
-        tries -= 1
+        close_by_sets(hunt, found.prices, found.noise, held)
+    if hunt.reached() or hunt.out_of_time():
+        return
+    table = worth_table(large, found.prices, held)
+    apart = found.apart or Apart.of(hunt.engine, table, math.inf)
+    near = nearby(large, hunt.engine, found, held, apart)
+    size, tries, vain, sharp = FIRST, TRIES, 0, not len(large.system)
+    moved = np.zeros(0, np.int64)
+    while vain < VAIN and not (hunt.reached() or hunt.out_of_time()):
+        if size > len(near.units) and math.isfinite(apart.reach):
+            table = worth_table(large, found.prices, held)
+            apart = Apart.of(hunt.engine, table, lead_of(hunt.engine, table, found.noise, size))
+            near = nearby(large, hunt.engine, found, held, apart)
+        before = hunt.bound - hunt.objective
+        at = _Attempt(hunt, near, _closest(near, found.noise, size, moved), held)
+        if not at.tried(tries > 0) and not sharp:
+            sharp, found = True, sharpened(large, hunt.engine, found, held, hunt.gap, hunt.deadline)
+            near = nearby(large, hunt.engine, found, held, apart)
+            continue
         if hunt.reached() or _proven(hunt, held):
             return
-        if len(units) == large.columns.units and len(large) <= PROVABLE:
+        all_open = math.isinf(apart.reach) and len(at.units) == len(near.units)
+        if all_open and len(large) <= PROVABLE:
             _everything(hunt, held)
-        if len(units) == large.columns.units or len(at.part) > MOST:
+        if all_open or len(at.part) > MOST:
             return
-        size = GROWTH * len(units)
-        if np.isfinite(sets.margin).sum() < size:
-            sets = closest_sets(hunt.engine, table, noise, GROWTH * size)
-        units = np.union1d(_closest(sets.margin, size), at.moved)
+        tries, size, moved = tries - 1, GROWTH * size, near.units[at.moved]
+        vain = 0 if hunt.chosen is None or hunt.bound - hunt.objective < 0.9 * before else vain + 1
 
 
 class _Attempt:
-    """The units left open at one time, and what becomes of them."""
+    """The units left open at one time, as places among those near, and what becomes of them."""
 
-    def __init__(
-        self, hunt: Hunt, sets: BestSets, units: np.ndarray, chosen: np.ndarray, chosen_unit: np.ndarray,
-        prices: np.ndarray, held: np.ndarray,
-    ) -> None:  # fmt: skip
+    def __init__(self, hunt: Hunt, near: Nearby, units: np.ndarray, held: np.ndarray) -> None:
         large = hunt.large
-        self.hunt, self.units, self.held = hunt, units, held
-        inside = np.zeros(large.columns.units, bool)
+        self.hunt, self.near, self.units, self.held = hunt, near, units, held
+        inside = np.zeros(len(near.units), bool)
         inside[units] = True
-        others = ~inside[chosen_unit]
-        self.outside, self.outside_unit = chosen[others], chosen_unit[others]
-        at = expand(large.columns.start[units], np.diff(large.columns.start)[units])
-        loss = hunt.engine.losses(worth_table(large, prices, held), units)
-        near = sets.chosen[at] | (loss <= NEAR * self._lead(sets.margin[units]))
-        self.part: Part = part_of(large, units, self.outside, near)
+        others = ~inside[near.unit]
+        self.outside, self.outside_unit = near.chosen[others], near.unit[others]
+        start = near.engine.data.start
+        loss = near.engine.losses(near.table, units)
+        margin = near.engine.taken(units).best(near.table).margin
+        lead = np.where(np.isfinite(margin), margin[np.isfinite(margin)].max(initial=0.0), np.inf)
+        kept = loss <= NEAR * np.repeat(lead, np.diff(start)[units])
+        whole = near.units[units]
+        at = expand(large.columns.start[whole], np.diff(start)[units])
+        self.part: Part = part_of(large, whole, near.used(self.outside), kept | np.isin(at, near.chosen))
         self.model: Model = self.part.model(held)
         self.settled = float(large.system.objective @ self.part.used)
         self.moved = np.zeros(0, np.int64)
 
-    def _lead(self, margin: np.ndarray) -> np.ndarray:
-        """Return for each candidate the units' largest margin; where the unit's own is not known, inf."""
-        known = np.isfinite(margin)
-        lead = np.where(known, margin[known].max(initial=0.0), np.inf)
-        return np.repeat(lead, np.diff(self.hunt.large.columns.start)[self.units])
+    def tried(self, may_wait: bool) -> bool:
+        """Look for plans, and say whether the LP has a solution.
+
+        With ``may_wait`` no further than the LP where more units should join first.
+        """
+        hunt = self.hunt
+        values = self.relaxed()
+        if values is None:
+            return False
+        if self.worth(values) < hunt.wanted():
+            self.prove()
+        if not (may_wait and len(self.moved) and self.worth(values) < hunt.wanted()):
+            self.finish(values)
+            if not hunt.reached():
+                self.prove()
+        return True
 
     def relaxed(self) -> np.ndarray | None:
-        """Solve the LP of the units and take what its prices prove; None if it has no solution.
+        """Solve the LP of the units; None if it has no solution.
 
         Returns
         -------
@@ -136,25 +153,27 @@ class _Attempt:
             return None
         if found is None:
             return None
-        values, duals = found
-        self.found = values
-        prices = hunt.large.system.clipped(duals[: model.k])[0]
-        table = worth_table(hunt.large, prices, self.held)
-        sets = hunt.engine.best(table, width=0.0)
-        if (self.held < 0).all():
-            hunt.price(prices, bound_of(hunt.large, prices, sets))
-        self._regret(table, sets)
-        self.margin = hunt.engine.taken(self.units).best(table).margin
+        self.found, duals = found
+        self.prices = hunt.large.system.clipped(duals[: model.k])[0]
+        self.table = worth_table(hunt.large, self.prices, self.held)
+        self._regret()
+        self.margin = self.near.engine.taken(self.units).best(self.table).margin
         hunt.report(f"{len(self.units):,} units open")
-        return values[: model.n]
+        return self.found[: model.n]
 
-    def _regret(self, table: np.ndarray, sets: BestSets) -> None:
-        """Note the units outside that would rather do something else at the new prices."""
-        columns = self.hunt.large.columns
-        chosen = self.outside
-        rows = table[columns.bin[chosen]]
+    def prove(self) -> None:
+        """Take what the LP's prices prove."""
+        hunt = self.hunt
+        if (self.held < 0).all():
+            hunt.price(self.prices, bound_of(hunt.large, self.prices, hunt.engine.sweep(self.table)))
+
+    def _regret(self) -> None:
+        """Note the units near, but left out, that would rather do something else at the LP's prices."""
+        columns, chosen, count = self.hunt.large.columns, self.outside, len(self.near.units)
+        sets = self.near.engine.best(self.table, width=0.0)
+        rows = self.table[columns.bin[chosen]]
         worth = rows[:, 0] + (rows[:, 1:] * columns.measures[chosen]).sum(axis=1)
-        now = np.bincount(self.outside_unit, worth, minlength=columns.units)
+        now = np.bincount(self.outside_unit, worth, minlength=count)
         better = sets.searched & (sets.value > now + 1e-9 * np.maximum(1.0, np.abs(now)))
         better[self.units] = False
         order = np.argsort(np.where(better, now - sets.value, np.inf), kind="stable")
@@ -169,24 +188,32 @@ class _Attempt:
         base = np.round(values)
         base[part.locked] = 1.0
         order = np.argsort(np.where(torn, -1.0, self.margin), kind="stable")
-        size = int(torn.sum()) + FIRST_WHOLE
+        size, vain = int(torn.sum()) + FIRST_WHOLE, 0
         value = self.worth(values)
-        while not hunt.out_of_time():
+        while vain < VAIN and not hunt.out_of_time():
             mine = np.zeros(len(self.units), bool)
             mine[order[:size]] = True
             free = mine[part.unit]
-            enough = hunt.wanted()
+            enough, before = hunt.wanted(), hunt.objective
             outcome = restricted(
                 self.model, free, base, hunt.room() / 4, self._patience(), enough - self.settled
             )
             if outcome.values is not None:
                 plan = base > 0.5
                 plan[free] = outcome.values > 0.5
-                hunt.offer(np.sort(np.concatenate([self.outside, part.at[plan]])))
+                self._offer(part.at[plan])
                 hunt.report(f"{int(free.sum()):,} undecided")
             if hunt.reached() or size >= len(self.units) or (value < enough and hunt.chosen is not None):
                 return  # in the last case more units have to join: these cannot be worth enough
             size *= GROWTH
+            vain = 0 if hunt.chosen is None or hunt.objective > before else vain + 1
+
+    def _offer(self, chosen: np.ndarray) -> None:
+        """Offer what the units do together with what all others do."""
+        near = self.near
+        used = self.part.used + use_of(self.hunt.large, chosen)
+        parts = (self.outside, chosen)
+        self.hunt.offer_use(used, lambda: np.sort(np.concatenate([near.settled, *parts]), kind="stable"))
 
     def worth(self, values: np.ndarray) -> float:
         """Return what the LP's solution and the choice of all other units are worth."""
@@ -201,19 +228,20 @@ class _Attempt:
         return wait if left is None else min(wait, left)
 
 
-def _closest(margin: np.ndarray, size: int) -> np.ndarray:
-    """Return the units that are closest to doing something else, ascending."""
-    if size >= len(margin):
-        return np.arange(len(margin))
-    edge = np.partition(margin, size - 1)[size - 1]
-    near = np.flatnonzero(margin <= edge)
-    return near[np.sort(np.argsort(margin[near], kind="stable")[:size])]
+def _closest(near: Nearby, noise: float, size: int, more: np.ndarray) -> np.ndarray:
+    """Return the units closest to doing something else, and some more, as places among those near."""
+    count = len(near.units)
+    if size >= count:
+        return np.arange(count)
+    margin = closest_sets(near.engine, near.table, noise, size).margin
+    units = np.argsort(margin, kind="stable")[:size]
+    return np.union1d(units, np.flatnonzero(np.isin(near.units, more)))
 
 
 def _everything(hunt: Hunt, held: np.ndarray) -> None:
     """Leave a small problem to the exact solver as a whole."""
     large = hunt.large
-    part = part_of(large, np.arange(large.columns.units), np.zeros(0, np.int64))
+    part = part_of(large, np.arange(large.columns.units), np.zeros(len(large.system.objective)))
     free, base = np.ones(len(part), bool), np.zeros(len(part))
     _solved(hunt, part, free, base, held, np.zeros(0, np.int64))
 
@@ -230,7 +258,7 @@ def _proven(hunt: Hunt, held: np.ndarray) -> bool:
         return False
     chosen = np.flatnonzero(sets.chosen)
     outside = chosen[~np.isin(unit_of(large.columns, chosen), units)]
-    part = part_of(large, units, outside)
+    part = part_of(large, units, use_of(large, outside))
     _solved(hunt, part, np.ones(len(part), bool), np.zeros(len(part)), held, outside)
     return True
 

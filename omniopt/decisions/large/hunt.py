@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from omniopt.decisions.large.part import objective_of, use_of
+from omniopt.decisions.large.part import use_of
 from omniopt.decisions.large.shape import Large
 from omniopt.decisions.large.sweep import Engine
 from omniopt.decisions.problem import ROUNDING
@@ -68,9 +69,13 @@ class Hunt:
 
     def offer(self, chosen: np.ndarray) -> bool:
         """Take a plan, whose units keep their rows, if it keeps the limits and is better."""
-        value, kept = judged(self.large, chosen)
+        return self.offer_use(use_of(self.large, chosen), lambda: chosen)
+
+    def offer_use(self, used: np.ndarray, chosen: Callable[[], np.ndarray]) -> bool:
+        """Take a plan by its sums of measures by (bin, term), and list it only if it is better."""
+        value, kept = judged_use(self.large, used)
         if kept and value > self.objective:
-            self.chosen, self.objective = chosen, value
+            self.chosen, self.objective = chosen(), value
         return kept
 
     def price(self, prices: np.ndarray, bound: float) -> None:
@@ -99,9 +104,14 @@ class Hunt:
 
 def judged(large: Large, chosen: np.ndarray) -> tuple[float, bool]:
     """Return what a choice is worth after fixed costs and penalties, and whether it keeps the limits."""
-    system, used = large.system, use_of(large, chosen)
+    return judged_use(large, use_of(large, chosen))
+
+
+def judged_use(large: Large, used: np.ndarray) -> tuple[float, bool]:
+    """Return what `judged` does, by a choice's sums of measures by (bin, term)."""
+    system = large.system
     extras = system.extras(large.coupling, used)
-    value = float(objective_of(large, chosen).sum() + system.extra_objective @ extras)
+    value = float(system.objective @ used + system.extra_objective @ extras)
     total = system.matrix @ used + system.extra @ extras
     size = np.maximum(1.0, abs(system.matrix) @ np.abs(used) + abs(system.extra) @ extras)
     kept = (total >= system.lo - ROUNDING * size) & (total <= system.hi + ROUNDING * size)

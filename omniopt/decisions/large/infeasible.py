@@ -194,7 +194,7 @@ def _can_be_kept(large: Large, engine: Engine, rows: np.ndarray, deadline: float
         found = lowered(part, hunt.engine, np.zeros(len(system)), held, EASY, deadline, lambda _: None)
         if not found.diverging:
             hunt.price(found.prices, found.bound)
-            close(hunt, found.prices, found.noise, held)
+            close(hunt, found, held)
     except Infeasible:
         return False
     return hunt.chosen is not None

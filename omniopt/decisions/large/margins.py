@@ -29,12 +29,17 @@ def closest_sets(engine: Engine, table: np.ndarray, noise: float, count: int) ->
     -------
     BestSets
     """
-    width = math.inf
-    if 4 * count < engine.units:
-        some = engine.taken(np.arange(0, engine.units, max(1, engine.units // SAMPLE)))
-        margin = some.best(table, noise=noise).margin
-        width = float(np.quantile(margin, 2.0 * count / engine.units, method="higher"))
+    width = lead_of(engine, table, noise, count)
     sets = engine.best(table, width=width, noise=noise)
     if math.isfinite(width) and np.isfinite(sets.margin).sum() < count:
         return engine.best(table, noise=noise)
     return sets
+
+
+def lead_of(engine: Engine, table: np.ndarray, noise: float, count: int) -> float:
+    """Return a lead that the best sets of about twice ``count`` units do not have; inf where most are."""
+    if 4 * count >= engine.units:
+        return math.inf
+    some = engine.taken(np.arange(0, engine.units, max(1, engine.units // SAMPLE)))
+    margin = some.best(table, noise=noise).margin
+    return float(np.quantile(margin, 2.0 * count / engine.units, method="higher"))

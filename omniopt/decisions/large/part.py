@@ -61,7 +61,7 @@ class Part:
         return model
 
 
-def part_of(large: Large, units: np.ndarray, outside: np.ndarray, kept: np.ndarray | None = None) -> Part:
+def part_of(large: Large, units: np.ndarray, used: np.ndarray, kept: np.ndarray | None = None) -> Part:
     """Cut some units out of a large problem.
 
     Parameters
@@ -69,8 +69,8 @@ def part_of(large: Large, units: np.ndarray, outside: np.ndarray, kept: np.ndarr
     large : Large
     units : ndarray of int64, shape (m,)
         Ascending.
-    outside : ndarray of int64
-        The choice of all other units, as places of candidates.
+    used : ndarray of float64, shape (b t,)
+        The other units' sums of measures by (bin, term).
     kept : ndarray of bool, optional
         Which of the units' candidates to keep; the others are not chosen.
 
@@ -85,7 +85,6 @@ def part_of(large: Large, units: np.ndarray, outside: np.ndarray, kept: np.ndarr
     rows = unit_rows_of(large.templates, columns, units)
     if kept is not None:
         at, unit, rows = at[kept], unit[kept], rows.among(kept)
-    used = use_of(large, outside)
     system = large.system
     rest = system.matrix @ used
     measures = terms_of(large, at)

@@ -185,7 +185,7 @@ def _add_curvature(first, sets, by, data, rows, work, curvature, change, touched
     """
     count = 0
     for s in range(sets):
-        own = _add_rows(s, first, data, rows, work, change[0], touched[0])
+        own = add_rows(s, first, data, rows, work, change[0], touched[0])
         _add_square(change[0], touched[0], own, by, curvature)
         for x in range(own):
             r = touched[0, x]
@@ -211,7 +211,7 @@ def _add_square(use, touched, count, by, curvature):  # type: ignore[no-untyped-
 
 
 @compiled
-def _add_rows(s, first, data, rows, work, use, touched):  # type: ignore[no-untyped-def]
+def add_rows(s, first, data, rows, work, use, touched):  # type: ignore[no-untyped-def]
     """Add a set's use of the rows; return how many rows it uses."""
     count = 0
     terms = data.measures.shape[1]
@@ -254,6 +254,30 @@ def best_part(first, last, data, rules, table, width, noise, sizes, value, margi
             for i in range(work.size[0]):
                 chosen[a + work.member[0, i]] = True
     return contacts
+
+
+@making_arrays
+def chosen_part(first, last, data, rules, table, left_out, sizes):  # type: ignore[no-untyped-def]
+    """List the contacts of the units' best sets, but those of units that are left out."""
+    work = make_work(1, sizes)
+    member, used = np.empty(2 * (last - first), np.int64), 0
+    for u in range(first, last):
+        if left_out[u]:
+            continue
+        a, z = data.start[u], data.start[u + 1]
+        greatest = fill_worths(a, z, data.bin, data.measures, table, work.worth)
+        if rules.shape[data.template[u]] == ONE:
+            _alone(greatest, z - a, 0.0, work)
+        elif find_sets(u, z - a, data, rules, 1, 0.0, work)[0] == 0:
+            continue
+        if used + work.size[0] > len(member):
+            longer = np.empty(2 * (used + work.size[0]), np.int64)
+            longer[:used] = member[:used]
+            member = longer
+        for i in range(work.size[0]):
+            member[used + i] = a + work.member[0, i]
+        used += work.size[0]
+    return member[:used]
 
 
 @making_arrays

@@ -25,7 +25,7 @@ from threadpoolctl import threadpool_limits
 from omniopt.decisions.large.lagrangian import Bound, Ground, Point, Step
 from omniopt.decisions.large.lagrangian import worth_table as worth_table
 from omniopt.decisions.large.shape import Large
-from omniopt.decisions.large.sweep import Engine, bound_of
+from omniopt.decisions.large.sweep import Engine, Sweep, bound_of
 
 FIRST = 1_000  # units of the smallest sample, or so many for each row
 PER_ROW = 10
@@ -37,8 +37,35 @@ STEPS = 60  # at one size of sample
 ROUNDS = 12  # over all units
 WARM_ROUNDS = 6  # from the prices of an earlier plan
 SMALL = 60_000  # units up to which all of them are always moved
+SHARP = 1e-4  # of the gap asked for, within which the bound is lowered to split ties well
 TRUST = 3.0  # how much further than the lead of units that are held worths may move
 NEAR = (0.1, 0.35)  # of the units are close to a change at first
+
+
+@dataclass(frozen=True)
+class Apart:
+    """Units close to a change, apart from all others, which have no other set within ``reach`` of the best.
+
+    Attributes
+    ----------
+    table : ndarray of float64, shape (b, t)
+        The worths at which that holds.
+    reach : float
+    rest : Sweep
+        What the others do.
+    close : Engine
+        Of the close ones.
+    """
+
+    table: np.ndarray
+    reach: float
+    rest: Sweep
+    close: Engine
+
+    @classmethod
+    def of(cls, engine: Engine, table: np.ndarray, reach: float) -> Apart:
+        """Look at all units."""
+        return cls(table, reach, *engine.near(table, reach))
 
 
 @dataclass(frozen=True)
@@ -59,6 +86,10 @@ class Prices:
         By how much the bound may be above its minimum, as estimated.
     noise : float
         A worth that is too small to matter, by which ties can be broken.
+    width : float
+        By which units were split among their sets at last; so split, they keep the limits about.
+    apart : Apart or None
+        Which units were moved at last; None for all.
     """
 
     prices: np.ndarray
@@ -67,6 +98,8 @@ class Prices:
     sweeps: float
     short: float
     noise: float
+    width: float = 0.0
+    apart: Apart | None = None
 
 
 def lowered(
@@ -97,6 +130,28 @@ def lowered(
     return _Descent(large, engine, held, gap, deadline, progress).run(start)
 
 
+def sharpened(
+    large: Large, engine: Engine, found: Prices, held: np.ndarray, gap: float, deadline: float
+) -> Prices:
+    """Move the units close to a change until they keep the limits about when split.
+
+    Where many are worth the same, a bound next to its minimum says little of what they use.
+
+    Parameters
+    ----------
+    large, engine, held, gap, deadline
+        As for `lowered`.
+    found : Prices
+
+    Returns
+    -------
+    Prices
+        With the bound of those found: what others prove is not known.
+    """
+    descent = _Descent(large, engine, held, gap, deadline, lambda _: None)
+    return descent.sharpened(found)
+
+
 class _Descent:
     """One search for the lowest bound; all its figures are per unit."""
 
@@ -108,7 +163,8 @@ class _Descent:
         self.gap, self.deadline, self.progress = max(gap, 1e-9), deadline, progress
         self.units = max(engine.units, 1)
         self.best: Point | None = None
-        self.short = math.inf
+        self.apart: Apart | None = None
+        self.short, self.width = math.inf, 0.0
 
     def run(self, start: np.ndarray) -> Prices:
         """Go through the samples, then lower the bound over all units."""
@@ -130,7 +186,21 @@ class _Descent:
         gone = self.best.bound < self.floor and bound / self.units < self._floor(self.engine)
         gone |= self.best.swept.impossible >= 0
         noise = 0.05 * self.gap * self.scale
-        return Prices(self.best.prices, bound, gone, self.ground.sweeps, self.short * self.units, noise)
+        short = self.short * self.units
+        return Prices(self.best.prices, bound, gone, self.ground.sweeps, short, noise, self.width, self.apart)
+
+    def sharpened(self, found: Prices) -> Prices:
+        """Lower the bound further over the units close to a change."""
+        self._measure()
+        apart = found.apart or Apart.of(
+            self.engine, worth_table(self.large, found.prices, self.held), math.inf
+        )
+        part = Bound(self.ground, apart.close, self.units, apart.rest, found.prices, TRUST * apart.reach)
+        wide = max(10.0 * found.width, NARROW * self.scale)
+        state = _State(found.prices, wide, 10.0 * wide)
+        with threadpool_limits(1, "blas"):
+            self._down(part, state, SHARP * self.gap)
+        return replace(found, prices=state.prices, width=state.width, apart=apart)
 
     def _measure(self) -> None:
         """Find out what a unit is worth, what no plan is likely to fall below, and each row's most use."""
@@ -178,17 +248,20 @@ class _Descent:
         aim = self.gap / 10
         if self.units < SMALL:
             point = self._down(Bound(self.ground, self.engine, self.units), state, aim, note=self.note)
+            self.width = state.width
             self.short = point.bound - point.mixed + point.gained
             return
         reach, expected = self._reach(state), -math.inf
         for _ in range(rounds):
-            rest, close = self.engine.near(worth_table(self.large, state.prices, self.held), reach)
+            apart = Apart.of(self.engine, worth_table(self.large, state.prices, self.held), reach)
             self.ground.sweeps += 1.0
-            part = Bound(self.ground, close, self.units, rest, state.prices, TRUST * reach)
-            state.width = state.radius = 0.3 * reach
+            part = Bound(self.ground, apart.close, self.units, apart.rest, state.prices, TRUST * reach)
+            narrow, state.width, state.radius = state.width, 0.3 * reach, 0.3 * reach
             point = part.at(state.prices, state.width)
             self.note(point)
             assert self.best is not None
+            if self.best is point:
+                self.width, self.apart = narrow, apart
             self.short = point.bound - expected
             if self.short <= aim * max(abs(point.bound), 1e-3 * self.scale) or self.late(point):
                 return

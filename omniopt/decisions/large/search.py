@@ -116,7 +116,7 @@ def _settle(hunt: Hunt, start: np.ndarray, held: np.ndarray) -> None:
         branch(hunt, root, lambda cells: _visit(hunt, found.prices, cells))
         return
     try:
-        close(hunt, found.prices, found.noise, held)
+        close(hunt, found, held)
     except Impossible as error:
         raise clash_of(large, hunt.engine, error.prices) from None
     except Infeasible:
@@ -151,7 +151,7 @@ def _visit(hunt: Hunt, start: np.ndarray, cells: np.ndarray) -> Node | float | N
     part = replace(hunt, bound=math.inf, prices=found.prices, from_prices=found.bound)
     part.tighten(found.bound)
     try:
-        close(part, found.prices, found.noise, cells)
+        close(part, found, cells)
     except Infeasible:
         return None
     if part.chosen is not None:

@@ -9,16 +9,14 @@ from __future__ import annotations
 import copy
 import functools
 import math
-import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from omniopt.decisions.large import passes
 from omniopt.decisions.large.kernels import Data, Rules
+from omniopt.decisions.large.parallel import in_parts
 from omniopt.decisions.large.shape import Columns, Large, Templates
 from omniopt.decisions.large.unit_rules import unit_rules
 from omniopt.decisions.system import System
@@ -116,11 +114,17 @@ class Engine:
         Over (bin, term).
     width_of_table : int
         Numbers that a bin has in a table.
+
+    Attributes
+    ----------
+    origin : ndarray of int64, shape (u,)
+        The number that each unit has in the engine from which this one was taken.
     """
 
     def __init__(self, columns: Columns, templates: Templates, system: System, width_of_table: int) -> None:
         self._set_up(_data(columns), unit_rules(templates), width_of_table)
         self.rows = _columns_of(system)
+        self.origin = np.arange(self.units)
 
     def _set_up(self, data: Data, rules: Rules, width: int) -> None:
         self.data, self.width = data, width
@@ -198,7 +202,7 @@ class Engine:
     ) -> Iterator[passes.Sums]:
         """Return what the parts add up to, in their order."""
         arguments = (stride, self.data, self.rules, rows, table, width, near, self.sizes)
-        return _in_parts(passes.sweep_part, self.cuts, *arguments)
+        return in_parts(passes.sweep_part, self.cuts, *arguments)
 
     def taken(self, units: np.ndarray) -> Engine:
         """Return the engine of some units alone, which are numbered anew."""
@@ -210,7 +214,7 @@ class Engine:
         base, template = data.base[units], data.template[units]
         parts = max(1, min(PARTS, len(bins) // PART_SIZE))
         cuts = np.linspace(0, len(units), parts + 1).astype(np.int64)
-        list(_in_parts(passes.take_part, cuts, units, place, data, bins, measures, keys))
+        list(in_parts(passes.take_part, cuts, units, place, data, bins, measures, keys))
         other = object.__new__(Engine)
         other._set_up(
             Data(
@@ -219,8 +223,27 @@ class Engine:
             ),
             self.rules, self.width,
         )  # fmt: skip
-        other.rows = self.rows
+        other.rows, other.origin = self.rows, units
         return other
+
+    def chosen(self, table: np.ndarray, left_out: np.ndarray) -> np.ndarray:
+        """Return the contacts of all units' best sets, but those of some units.
+
+        Parameters
+        ----------
+        table : ndarray of float64, shape (b, t)
+        left_out : ndarray of int64
+            Units.
+
+        Returns
+        -------
+        ndarray of int64
+            Places of candidates, ascending.
+        """
+        out = np.zeros(self.units, np.bool_)
+        out[left_out] = True
+        parts = in_parts(passes.chosen_part, self.cuts, self.data, self.rules, _table(table), out, self.sizes)
+        return np.concatenate(list(parts))
 
     def best(self, table: np.ndarray, *, width: float = math.inf, noise: float = 0.0) -> BestSets:
         """Return every unit's best set.
@@ -242,7 +265,7 @@ class Engine:
         value, margin = np.empty(units), np.empty(units)
         chosen, searched = np.zeros(n, np.bool_), np.empty(units, np.bool_)
         arguments = (self.data, self.rules, _table(table), float(width), float(noise), self.sizes)
-        contacts = max(_in_parts(passes.best_part, self.cuts, *arguments, value, margin, chosen, searched))
+        contacts = max(in_parts(passes.best_part, self.cuts, *arguments, value, margin, chosen, searched))
         return BestSets(value, margin, chosen, searched, contacts, self.largest)
 
     def losses(self, table: np.ndarray, units: np.ndarray) -> np.ndarray:
@@ -262,7 +285,7 @@ class Engine:
         parts = max(1, min(PARTS, len(units) // 256))
         cuts = np.linspace(0, len(units), parts + 1).astype(np.int64)
         arguments = (units, place, self.data, self.rules, _table(table), self.sizes, loss)
-        list(_in_parts(passes.losses_part, cuts, *arguments))
+        list(in_parts(passes.losses_part, cuts, *arguments))
         return loss
 
     def _swept(
@@ -367,22 +390,3 @@ def _columns_of(system: System) -> passes.Rows:
     start, row = by_column.indptr.astype(np.int64), by_column.indices.astype(np.int64)
     coefficient = by_column.data.astype(np.float64)
     return passes.Rows(read_only(start), read_only(row), read_only(coefficient), len(system))
-
-
-def _in_parts(job: Callable[..., Any], cuts: np.ndarray, *arguments: Any) -> Iterator[Any]:
-    """Run a compiled function for each range of units, as many at a time as there are cores."""
-    ranges = [(int(a), int(z)) for a, z in zip(cuts[:-1], cuts[1:], strict=True)]
-    threads = int(os.environ.get("OMNIOPT_THREADS") or _cores())
-    if threads == 1 or len(ranges) == 1:
-        return iter([job(a, z, *arguments) for a, z in ranges])
-    return _pool(threads).map(lambda part: job(*part, *arguments), ranges)
-
-
-def _cores() -> int:
-    """Count the cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-@functools.cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, thread_name_prefix="omniopt")
