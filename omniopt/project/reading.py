@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from omniopt.errors import Faults
+from omniopt.errors import BadInput, Fault, Faults
 from omniopt.identity import Linked, link, nodes_of, read_sources
 from omniopt.project.file import ProjectFile
 from omniopt.project.sources import SqlSource
@@ -90,9 +90,11 @@ def read_people(spec: ProjectFile, root: Path, file: str | None) -> pd.DataFrame
     BadInput
         With everything that is wrong with them, or because there are none.
     """
-    faults = Faults()
     if not spec.sources:
-        faults.add("the project has no sources to link", file=file, hint="Describe them under sources")
+        raise BadInput(
+            Fault("the project has no sources to link", file=file, hint="Describe them under sources")
+        )
+    faults = Faults()
     people = {name: source for name, source in spec.sources.items() if source.kind == "customers"}
     tables = {name: source_at(root, source.table) for name, source in people.items()}
     sources = read_sources(people, spec.identity, tables, _days(spec), faults, file)
