@@ -26,7 +26,7 @@ from omniopt.rules.unit_rows import ALWAYS, ANY
 NODE_LIMIT = 20_000  # nodes of one unit's search, after which bounds are used in place of what lies below
 
 
-@compiled
+@inlined
 def find_sets(u, m, data, rules, most, width, work):  # type: ignore[no-untyped-def]
     """List a unit's best sets, whose worths are in ``work``: (how many, what none exceeds, cut?).
 
@@ -94,7 +94,7 @@ def search(u, m, data, rules, most, width, fixed, work):  # type: ignore[no-unty
     return within(total, count, width), max(best, upper), upper > best
 
 
-@compiled
+@inlined
 def _in_order(u, m, data, rules, lows, floor, fixed, work):  # type: ignore[no-untyped-def]
     """Put the candidates that can matter in order of worth, and say what lower bounds ask for."""
     order, worth, size = work.left, work.worth, 0
