@@ -7,7 +7,8 @@ import pandas as pd
 
 from omniopt.actions.catalogue import Catalogue
 from omniopt.errors import BadInput, Faults, nearest
-from omniopt.knowledge.annoyance import level, pressure_before, pressure_events, unsubscribe_rates
+from omniopt.knowledge.annoyance import level, pressure_before, unsubscribe_rates
+from omniopt.knowledge.profile import Events
 from omniopt.project.annoyance import Annoyance
 from omniopt.tables import Tables
 
@@ -35,7 +36,7 @@ class AnnoyanceCost:
         if not estimated:
             return
         past = catalogue.history
-        self._events = pressure_events(past.codes["customer"], past.day)
+        self._events = Events.of(past.codes["customer"], past.day)
         try:
             rates = unsubscribe_rates(tables, said.days)
         except BadInput as error:

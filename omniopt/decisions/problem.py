@@ -324,7 +324,6 @@ def find_scores(
 
     Where the policy counts what contacts change, the model learns that from the project's experiments.
     """
-    # scikit-learn takes a second to load, and a project with its own scores does not need it
     from omniopt import knowledge
 
     scores, made = given, tables.scores is None

@@ -52,13 +52,11 @@ def level(pressure: Floats) -> Ints:
     return np.minimum(pressure, LEVELS - 1).astype(np.int64)
 
 
-def pressure_events(customer: Ints, day: Ints) -> Events:
-    """Index contacts (past ones that reached somebody, and commitments) for `pressure_before`."""
-    return Events.of(customer, day)
-
-
 def pressure_before(events: Events, customer: Ints, day: Ints, days: int) -> Floats:
-    """Return how many contacts each customer had in the days before a day, that day left out."""
+    """Return how many contacts each customer had in the days before a day, that day left out.
+
+    The events are contacts that reached somebody, and commitments.
+    """
     return events.before(customer, day) - events.before(customer, day - days)
 
 
@@ -95,7 +93,7 @@ def unsubscribe_rates(tables: Tables, days: int) -> UnsubscribeRates:
     customer = pd.factorize(history["customer_id"])[0].astype(np.int64)
     day = history["date"].to_numpy(np.int64)
     known = reached & ~planned & (outcome != UNKNOWN).to_numpy(bool) & (day < 1)
-    events = pressure_events(customer[reached], day[reached])
+    events = Events.of(customer[reached], day[reached])
     pressure = level(pressure_before(events, customer[known], day[known], days))
     left = (outcome == UNSUBSCRIBED).to_numpy(bool)[known]
     channels = pd.Index(np.sort(history["channel"].unique().astype(object)), dtype="str")

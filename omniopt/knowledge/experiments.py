@@ -295,7 +295,13 @@ def _unbalanced(trial: Trial, fault: Teller) -> list[Fault]:
         f"the arms differ in what was known of the customers before, beyond chance (p = {chance}): {named}. "
         "So chance did not decide who was treated, and the difference is not uplift"
     )
-    return [fault(message, "Check how the arms were drawn and which customers are missing from the table")]
+    hint = "Check how the arms were drawn and which customers are missing from the table"
+    if trial.of_today:
+        hint += (
+            f". Known only as they are today, and perhaps changed by it: {', '.join(trial.of_today)}. "
+            "Give these in the table as they were on the first day"
+        )
+    return [fault(message, hint)]
 
 
 @dataclass(frozen=True)

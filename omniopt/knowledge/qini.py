@@ -94,9 +94,9 @@ def deciles(predicted: Floats, arms: Arms, groups: int = 10) -> pd.DataFrame:
 def qini_curve(predicted: Floats, arms: Arms, seed: int = 0) -> tuple[pd.DataFrame, dict[str, float]]:
     """Return the Qini curve of a ranking, and the areas under it.
 
-    The areas count customers who were not treated by chance as if all had been: they are responses per
-    customer, on average over all shares that might be treated. Intervals come from resampling the customers
-    (percentile bootstrap); that another sample would have led to another model is not in them.
+    The areas are responses gained per customer, on average over all shares that might be treated. Intervals
+    come from resampling the customers (percentile bootstrap); that another sample would have led to another
+    model is not in them.
 
     Parameters
     ----------
