@@ -95,7 +95,7 @@ def test_the_page_tells_in_order(page: str, run: Path) -> None:
         "starter", "On one page", "Contacts", "Limits: use and price", "Rules for each customer",
         "What each rule costs", "What was dropped, and why", "The plan beside what would be done without it",
         "Predicted and actual response", "How good the model is", "What contacts change", "What annoys",
-        "How sure the contacts are", "About the data",
+        "Control groups and exploration", "How sure the contacts are", "About the data",
         "What this run was made of",
     ]  # fmt: skip
     certificate = json.loads((run / "certificate.json").read_text())
