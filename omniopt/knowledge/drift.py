@@ -99,8 +99,8 @@ def warnings(table: pd.DataFrame) -> list[str]:
     said = []
     if whole["drifted"]:
         said.append(
-            f"response has drifted: what earlier contacts taught predicts {whole['predicted_rate']:.1%} "
-            f"for the later ones, and {whole['rate']:.1%} responded"
+            "response has drifted: what earlier contacts taught predicts "
+            f"{_percent(whole['predicted_rate'])} for the later ones, and {_percent(whole['rate'])} responded"
         )
     for by in ("offer", "channel"):
         cells = table[table["by"] == by]
@@ -110,10 +110,14 @@ def warnings(table: pd.DataFrame) -> list[str]:
         for i in missed.index[::-1][:TOLD]:
             cell = cells.loc[i]
             said.append(
-                f"response to {by} {cell['cell']} has drifted: predicted {cell['predicted_rate']:.1%}, "
-                f"actual {cell['rate']:.1%} ({cell['low']:.1%} to {cell['high']:.1%})"
+                f"response to {by} {cell['cell']} has drifted: predicted {_percent(cell['predicted_rate'])}, "
+                f"actual {_percent(cell['rate'])} ({_percent(cell['low'])} to {_percent(cell['high'])})"
             )
     return said
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
 
 
 def recalibration(

@@ -111,7 +111,8 @@ class ResponseModel:
 
         def scored(first: int) -> tuple[pd.Index, Floats]:
             customer = np.arange(first, min(first + LOT, len(everybody)), dtype=np.int64)
-            return everybody[customer], self._lot(customer, index)
+            with threadpool_limits(1):  # how many threads OpenMP takes is each thread's own affair
+                return everybody[customer], self._lot(customer, index)
 
         with threadpool_limits(1), ThreadPoolExecutor(workers) as pool:
             # Not all at once: finished lots would wait in memory for the reader.

@@ -374,6 +374,8 @@ def test_real_offers_by_channel_with_empty_cells(shared_data: Path, make: Callab
     )
     table = model.score()
     assert len(table) == 9134 * 16
+    assert len(table[["offer_id", "channel"]].drop_duplicates()) == 16
+    assert table["p_response"].between(0, 1, inclusive="neither").all()
     assert model.report["auc"] > 0.65
     assert model.report["log_loss"] < model.report["log_loss_constant"]
     joined = history.merge(table, on=["customer_id", "offer_id", "channel"])
