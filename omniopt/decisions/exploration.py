@@ -15,7 +15,7 @@ import pandas as pd
 from omniopt.actions.candidates import Candidates
 from omniopt.actions.catalogue import Catalogue
 from omniopt.rules.holdout import CONTROL, EXPLORATION, HoldOut, chance, control_of
-from omniopt.rules.policy import Control, Explore, Learning, Policy
+from omniopt.rules.policy import Control, Policy
 from omniopt.rules.units import Units
 from omniopt.rules.where import Scopes
 from omniopt.rules.within import build_unit_rows
@@ -50,7 +50,6 @@ class Trial:
 
     Attributes
     ----------
-    learning : Learning
     catalogue : Catalogue
     held : HoldOut
     customers : ndarray of int64
@@ -59,7 +58,6 @@ class Trial:
         None without exploration.
     """
 
-    learning: Learning
     catalogue: Catalogue
     held: HoldOut
     customers: np.ndarray
@@ -96,7 +94,7 @@ class Trial:
             to get a contact at random and whose rules allow none are in no arm of all offers.
         """
         held, some = self.held, self.customers
-        control, explore = self.learning.control or Control(), self.learning.explore
+        control, explore = self.held.learning.control or Control(), self.held.learning.explore
         parts = []
         if control.share is not None or explore is not None:
             out, tried = control.share or 0.0, explore.share if explore else 0.0
@@ -132,7 +130,7 @@ class Trial:
         dropped : dict of str to int
             Candidates that were taken out, by reason.
         """
-        held, some, control = self.held, self.customers, self.learning.control
+        held, some, control = self.held, self.customers, self.held.learning.control
         found = []
 
         def entry(name: str, share: float, who: np.ndarray, **own: Any) -> None:
@@ -149,7 +147,7 @@ class Trial:
             ids = self.catalogue.ids("offer")
             for code in np.unique(self.catalogue.actions.codes["offer"]):
                 entry(control_of(ids[code]), control.per_offer, held.offers[code], offer=ids[code])
-        explore = self.learning.explore
+        explore = self.held.learning.explore
         if explore is not None and self.draws is not None:
             left = held.explored & ~self.draws.resolved
             counts = {"drawn": len(self.draws.customer), "without_draw": int(left[some].sum())}
@@ -161,34 +159,33 @@ def hold_trial(
     everything: Candidates, policy: Policy, scopes: Scopes, held: HoldOut, grouping: Units
 ) -> Trial:
     """Take out the candidates of those who are held out, and those that give way to a draw."""
-    assert policy.learning is not None
     held.take_out(everything)
     draws = None
-    if policy.learning.explore is not None:
+    if held.learning.explore is not None:
         living = np.flatnonzero(everything.reason == 0)
-        draws = draw(everything.take(living), policy.learning.explore, policy, scopes, held, grouping)
+        draws = draw(everything.take(living), policy, scopes, held, grouping)
         passed = np.zeros(len(everything), bool)
         passed[living[draws.passed]] = True
         everything.drop(passed, EXPLORATION)
-    return Trial(policy.learning, scopes.catalogue, held, np.unique(everything.customer), draws)
+    return Trial(scopes.catalogue, held, np.unique(everything.customer), draws)
 
 
-def draw(
-    candidates: Candidates, explore: Explore, policy: Policy, scopes: Scopes, held: HoldOut, grouping: Units
-) -> Draws:
+def draw(candidates: Candidates, policy: Policy, scopes: Scopes, held: HoldOut, grouping: Units) -> Draws:
     """Draw a contact for every unit that explores.
 
     Parameters
     ----------
     candidates : Candidates
         The living ones, by customer and action; at least those of all members of units that explore.
-    explore : Explore
     policy : Policy
     scopes : Scopes
     held : HoldOut
+        With exploration.
     grouping : Units
         The units of the policy's contact rules.
     """
+    explore = held.learning.explore
+    assert explore is not None
     place = np.flatnonzero(held.explored[candidates.customer])
     unit = held.units.of[candidates.customer]
     allowed = place[_allowed_alone(candidates.take(place), policy, scopes, held.units, grouping)]

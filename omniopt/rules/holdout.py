@@ -14,7 +14,7 @@ import pandas as pd
 
 from omniopt.actions.candidates import Candidates
 from omniopt.actions.catalogue import Catalogue
-from omniopt.rules.policy import Policy
+from omniopt.rules.policy import Learning, Policy
 from omniopt.rules.units import Units, build_units
 from omniopt.rules.where import Scopes
 
@@ -54,6 +54,7 @@ class HoldOut:
 
     Attributes
     ----------
+    learning : Learning
     units : Units
         Customers of one unit are in the same groups.
     control : ndarray of bool, shape (customers,)
@@ -68,6 +69,7 @@ class HoldOut:
         Values of the columns that ``by`` names, joined.
     """
 
+    learning: Learning
     units: Units
     control: np.ndarray
     offers: np.ndarray
@@ -104,6 +106,9 @@ def hold_out(policy: Policy, scopes: Scopes, locks: list[list[str]]) -> HoldOut 
     if learning is None:
         return None
     catalogue, control = scopes.catalogue, learning.control
+    for rule in policy.eligibility:
+        if rule.name in (CONTROL, EXPLORATION) or rule.name.startswith(control_of("")):
+            scopes.fault(rule.name, "this name is that of a group of learning", "Give the rule another one.")
     household = control is not None and control.unit == "household"
     units = build_units(policy.contact, scopes, RULE if household else None)
     out = explored = np.zeros(len(units.of), bool)
@@ -119,7 +124,8 @@ def hold_out(policy: Policy, scopes: Scopes, locks: list[list[str]]) -> HoldOut 
     if learning.explore is not None:
         wanted = chance(names, learning.explore.key, "who") < learning.explore.share
         explored = wanted[units.of] & ~out & ~pinned
-    return HoldOut(units, out, offers, explored, pinned, _strata(control.by if control else [], scopes))
+    stratum = _strata(control.by if control else [], scopes)
+    return HoldOut(learning, units, out, offers, explored, pinned, stratum)
 
 
 def _strata(by: list[str], scopes: Scopes) -> np.ndarray:

@@ -271,6 +271,12 @@ def test_what_is_wrong_is_said(learning: Any, message: str) -> None:
             oo.optimize(project(learning), solver=solver)
 
 
+def test_a_rule_may_not_bear_the_name_of_a_group() -> None:
+    rules = [{"name": "control group", "drop": {"customer.region": "north"}}]
+    with pytest.raises(BadInput, match="name is that of a group of learning"):
+        oo.optimize(project({"control": {"share": 0.1}}, eligibility=rules))
+
+
 def test_a_plan_without_learning_says_nothing_of_it() -> None:
     plan = oo.optimize(project(None))
     assert plan.experiment is None and "learning" not in plan.certificate

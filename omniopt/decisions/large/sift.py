@@ -19,7 +19,7 @@ from omniopt.errors import Faults
 from omniopt.project import Project
 from omniopt.rules.eligibility import find_pairs
 from omniopt.rules.holdout import HoldOut, hold_out
-from omniopt.rules.policy import Explore, Policy
+from omniopt.rules.policy import Policy
 from omniopt.rules.units import build_units
 from omniopt.rules.where import Scopes, expand
 from omniopt.tables import Tables
@@ -109,17 +109,11 @@ def sift(
     vetoed = _find(project.changes.get("vetoes", []), "veto", given, catalogue, faults)[0]
     locked, whose, what = _find(project.changes.get("locks", []), "lock", given, catalogue, faults)
     draws = None
-    if (
-        held is not None
-        and policy.learning is not None
-        and policy.learning.explore is not None
-        and not faults
-    ):
-        draws = _draws(given, gate, vetoed, held, policy, policy.learning.explore, scopes)
+    if held is not None and held.learning.explore is not None and not faults:
+        draws = _draws(given, gate, vetoed, held, policy, scopes)
     living = find_living(given, gate, vetoed, locked, draws)
     if held is not None:
-        assert policy.learning is not None
-        trial = Trial(policy.learning, catalogue, held, given.customer[np.diff(given.start) > 0], draws)
+        trial = Trial(catalogue, held, given.customer[np.diff(given.start) > 0], draws)
         living = replace(living, trial=trial)
     for why, c, a in zip(living.lock_reason, whose, what, strict=True):
         if why:
@@ -133,9 +127,8 @@ def sift(
 
 
 def _draws(
-    given: Given, gate: Gate, vetoed: np.ndarray, held: HoldOut, policy: Policy, explore: Explore,
-    scopes: Scopes,
-) -> Draws:  # fmt: skip
+    given: Given, gate: Gate, vetoed: np.ndarray, held: HoldOut, policy: Policy, scopes: Scopes
+) -> Draws:
     """Draw contacts at random; ``passed`` are positions among the given."""
     some, rows = given.among(held.explored)
     none = np.zeros(0, np.int64)
@@ -146,7 +139,7 @@ def _draws(
     candidates = Candidates(
         scopes.catalogue, customer, gate.bins.action[kind], blank, [""], 1.0 + blank, gate.bins.fallback[kind]
     )
-    drawn = draw(candidates, explore, policy, scopes, held, build_units(policy.contact, scopes))
+    drawn = draw(candidates, policy, scopes, held, build_units(policy.contact, scopes))
     return replace(drawn, passed=rows[np.flatnonzero(living.marks >= 0)[drawn.passed]])
 
 
