@@ -11,8 +11,11 @@ from click.testing import CliRunner
 from market import Market
 
 import omniopt as oo
+from omniopt import knowledge
 from omniopt.cli import cli
 from omniopt.knowledge import fit
+from omniopt.runs import quality
+from omniopt.runs.notebook import begin
 from omniopt.tables import read_parquet
 
 
@@ -63,6 +66,17 @@ def test_drift_is_told_before_a_plan_is_made(tmp_path: Path) -> None:
         assert any(note.startswith("response has drifted: ") for note in notes)
     checked = json.loads(CliRunner().invoke(cli, ["check", str(folder), "--json"]).stdout)
     assert any(note.startswith("response has drifted: ") for note in checked["notes"])
+
+
+@pytest.mark.parametrize("drifts", [True, False])
+def test_the_notebook_shows_whether_response_drifts(tmp_path: Path, drifts: bool) -> None:
+    folder = folder_of(drifting(300) if drifts else Market(300), tmp_path)
+    run = begin(folder, tmp_path / "run")
+    quality.keep(run, *knowledge.scores(run.tables, 0, run.project.spec.response))
+    page = quality.model(run)._repr_html_()
+    assert ("Warning: response has drifted: " in page) == drifts
+    assert ("Response went on as the earlier contacts taught" in page) != drifts
+    assert "Response in the later period: predicted by the earlier one, and actual" in page
 
 
 @pytest.mark.parametrize(
