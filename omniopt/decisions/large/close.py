@@ -36,7 +36,8 @@ from omniopt.rules.where import expand
 
 FIRST = 1_000  # units left open at first
 GROWTH = 4
-VAIN = 2  # times that looking further brings nothing better before it is given up
+VAIN = 2  # times that looking further brings little or nothing before it is given up
+LITTLE = 0.1  # of what is missing
 TRIES = 3  # times that more units join at once where those at hand cannot be worth enough
 FIRST_WHOLE = 100  # units first handed to the exact solver besides those that the LP splits
 MOST = 100_000  # candidates that one LP holds at most
@@ -95,7 +96,8 @@ def close(hunt: Hunt, found: Prices, held: np.ndarray) -> None:
         if all_open or len(at.part) > MOST:
             return
         tries, size, moved = tries - 1, GROWTH * size, near.units[at.moved]
-        vain = 0 if hunt.chosen is None or hunt.bound - hunt.objective < 0.9 * before else vain + 1
+        better = hunt.chosen is None or hunt.bound - hunt.objective < (1.0 - LITTLE) * before
+        vain = 0 if better else vain + 1
 
 
 class _Attempt:
@@ -206,7 +208,8 @@ class _Attempt:
             if hunt.reached() or size >= len(self.units) or (value < enough and hunt.chosen is not None):
                 return  # in the last case more units have to join: these cannot be worth enough
             size *= GROWTH
-            vain = 0 if hunt.chosen is None or hunt.objective > before else vain + 1
+            better = hunt.chosen is None or enough - hunt.objective < (1.0 - LITTLE) * (enough - before)
+            vain = 0 if better else vain + 1
 
     def _offer(self, chosen: np.ndarray) -> None:
         """Offer what the units do together with what all others do."""
