@@ -28,7 +28,7 @@ _PARTS = {
 _SHOWN = 16  # of one kind, those with the largest effects
 
 
-def measure_runs(run: Run, answer_days: int) -> list[Measured]:
+def measure_runs(run: Run, answer_days: int) -> tuple[list[Measured], list[str]]:
     """Measure the finished runs of this project that lie beside this one; this one too, if it is finished.
 
     Only those count that have a control group, or that outcomes name: others may never have been executed.
@@ -43,22 +43,29 @@ def measure_runs(run: Run, answer_days: int) -> list[Measured]:
 
     Returns
     -------
-    list of Measured
+    measured : list of Measured
         In the order of their first days.
+    refused : list of str
+        What is wrong with outcomes or with a run's folder: no reason to refuse this run's plan.
     """
     happened = run.tables.extra.get("outcomes")
     if happened is None:
-        return []
+        return [], []
     named = set(happened["run_id"].dropna()) if "run_id" in happened else set()
-    found = []
+    found: list[Measured] = []
+    refused: dict[str, None] = {}  # the same fault of outcomes meets every run
     for folder in sorted(path for path in run.folder.resolve().parent.iterdir() if path.is_dir()):
-        finished = _finished(folder, run)
-        if finished and (finished.run_id in named or finished.experiment is not None):
-            result = measure(finished, answer_days=answer_days)
-            if result is not None:
-                result.save()
-                found.append(result)
-    return sorted(found, key=lambda one: (str(one.run.start), one.run.run_id))
+        try:
+            finished = _finished(folder, run)
+            executed = finished and (finished.run_id in named or finished.experiment is not None)
+            result = measure(finished, answer_days=answer_days) if finished and executed else None
+        except BadInput as error:
+            refused |= dict.fromkeys(str(fault) for fault in error.faults)
+            continue
+        if result is not None:
+            result.save()
+            found.append(result)
+    return sorted(found, key=lambda one: (str(one.run.start), one.run.run_id)), list(refused)
 
 
 def _finished(folder: Path, run: Run) -> Finished | None:
@@ -71,17 +78,18 @@ def _finished(folder: Path, run: Run) -> Finished | None:
     return open_run(folder, run.project)
 
 
-def overview(results: list[Measured]) -> Fragment:
-    """Each measured run on a line, or why there is none."""
+def overview(results: list[Measured], refused: list[str]) -> Fragment:
+    """Each measured run on a line, or why there is none; and what could not be measured."""
+    wrong = "".join(paragraph(line, "bad") for line in refused)
     if not results:
-        return Fragment(paragraph(NOTHING))
+        return Fragment(wrong or paragraph(NOTHING))
     rows = []
     for one in results:
         row = {"run": one.run.run_id, "until": _day(one, one.until), "contacts": len(one.contacts)}
         for metric, title in (("response", "more responses"), ("money", "more money")):
             row[title] = _with_interval(one.whole(metric))
         rows.append(row | {"": "early look" if one.early else "complete"})
-    return Fragment(table(pd.DataFrame(rows)))
+    return Fragment(table(pd.DataFrame(rows)) + wrong)
 
 
 def effects(results: list[Measured]) -> Fragment:

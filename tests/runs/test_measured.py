@@ -268,9 +268,10 @@ def notebook(project: Path, folder: str = "reports/next") -> Run:
 
 def test_the_notebook_shows_what_earlier_runs_changed(project: Path, run: Path) -> None:
     here = notebook(project)
-    results = measured_page.measure_runs(here, 14)
+    results, refused = measured_page.measure_runs(here, 14)
+    assert refused == []
     assert [one.run.run_id for one in results] == [afterwards.RUN_ID]
-    page = measured_page.overview(results).html + measured_page.effects(results).html
+    page = measured_page.overview(results, []).html + measured_page.effects(results).html
     page += measured_page.predicted(results).html
     assert "complete" in page and "beyond what chance explains" in page and "comparisons of parts" in page
     assert "Predicted were" in page and "c0001" not in page
@@ -280,24 +281,31 @@ def test_the_notebook_shows_what_earlier_runs_changed(project: Path, run: Path) 
 
 
 def test_outcomes_are_found_when_the_project_has_moved_on(project: Path, run: Path) -> None:
-    first = measured_page.measure_runs(notebook(project), 14)[0]
+    first = measured_page.measure_runs(notebook(project), 14)[0][0]
     text = (project / "omniopt.yaml").read_text().replace("start: 2026-11-30", "start: 2026-11-26")
     (project / "omniopt.yaml").write_text(text)
-    again = measured_page.measure_runs(Run(Project.load(project), project / "reports/next"), 14)[0]
+    again = measured_page.measure_runs(Run(Project.load(project), project / "reports/next"), 14)[0][0]
     pd.testing.assert_frame_equal(first.effects, again.effects)
 
 
 def test_the_notebook_says_so_where_nothing_is_to_be_measured(project: Path, run: Path) -> None:
     (run / "experiment.parquet").unlink()
     here = notebook(project)
-    assert measured_page.measure_runs(here, 14) == []
-    assert "There is nothing to be measured" in measured_page.overview([]).html
+    assert measured_page.measure_runs(here, 14) == ([], [])
+    assert "There is nothing to be measured" in measured_page.overview([], []).html
     # An outcome that names the run shows that it was executed.
     named = pd.read_csv(project / "outcomes.csv").assign(run_id=afterwards.RUN_ID)
     named.to_csv(project / "outcomes.csv", index=False)
-    results = measured_page.measure_runs(Run(Project.load(project), here.folder), 14)
+    results, _ = measured_page.measure_runs(Run(Project.load(project), here.folder), 14)
     assert "cannot be told" in measured_page.effects(results).html
     assert "Predicted were" in measured_page.predicted(results).html
+
+
+def test_faults_of_outcomes_are_shown_and_stop_no_plan(project: Path, run: Path) -> None:
+    rows = pd.read_csv(project / "outcomes.csv")
+    pd.concat([rows, rows.head(1)]).to_csv(project / "outcomes.csv", index=False)
+    results, refused = measured_page.measure_runs(notebook(project), 14)
+    assert results == [] and "stands in an earlier row already" in measured_page.overview([], refused).html
 
 
 def test_outcomes_that_are_no_contacts_are_not_compared_with_scores(project: Path) -> None:
@@ -320,4 +328,4 @@ def test_outcomes_that_are_no_contacts_are_not_compared_with_scores(project: Pat
 def test_a_rehearsal_is_not_measured(project: Path, run: Path) -> None:
     told = json.loads((run / "manifest.json").read_text())
     (run / "manifest.json").write_text(json.dumps(told | {"report_only": True}))
-    assert measured_page.measure_runs(notebook(project), 14) == []
+    assert measured_page.measure_runs(notebook(project), 14) == ([], [])
