@@ -110,14 +110,16 @@ def link(
     pairs, became = pairs_of(links, people, identity.threshold)
     part, doubtful = clusters(keys, people["source_rank"].to_numpy(), pairs, identity.largest)
     firsts, customer = np.unique(part, return_inverse=True)
-    ids = _names(people, firsts)
+    # Even without rows the first source is the first: ids do not depend on who is in it today.
+    leading = next(at for at, rows in enumerate(sources) if rows.declared.kind == "customers")
+    ids = _names(people, firsts, leading)
     twice = np.flatnonzero(ids.duplicated())
     for at in twice:
         hint = "Change one of the ids, or give the source another name"
         faults.add(f"two customers would have the id '{ids[at]}'", file=file, table="sources", hint=hint)
     if faults:
         return None
-    doubtful["first"] = _names(people, doubtful.pop("first_node").to_numpy(np.int64))
+    doubtful["first"] = _names(people, doubtful.pop("first_node").to_numpy(np.int64), leading)
     directory = Directory(_keys(people, identity), people["source"], people["customer_id"], customer)
     report = {"placeholders": common, "proposed": became, "doubtful": doubtful}
     return _settled(sources, people, customer, ids, directory, identity, report)
@@ -246,10 +248,10 @@ def _below(frames: list[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
 
 
-def _names(people: pd.DataFrame, nodes: np.ndarray) -> pd.Series:
-    """Name customers: by the id of the first source, or by source and id."""
+def _names(people: pd.DataFrame, nodes: np.ndarray, leading: int) -> pd.Series:
+    """Name customers: by the id of the leading source, or by source and id."""
     chosen = people.iloc[nodes]
-    first = chosen["source_rank"].to_numpy() == people["source_rank"].min()
+    first = chosen["source_rank"].to_numpy() == leading
     own = chosen["customer_id"].reset_index(drop=True)
     return own.where(first, chosen["source"].reset_index(drop=True) + ":" + own)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator
@@ -89,7 +90,7 @@ class Identity(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     keys: tuple[str, ...] = Field(default=KEYS, min_length=1)
-    country_code: str | None = Field(default=None, pattern=r"^[1-9]\d{0,2}$")
+    country_code: str | None = None
     largest: int = Field(default=5, ge=1, strict=True)
     settle: Literal["most_trusted", "newest"] = "most_trusted"
     household: tuple[str, ...] = ()
@@ -99,5 +100,7 @@ class Identity(BaseModel):
 
     @field_validator("country_code", mode="before")
     @classmethod
-    def _as_text(cls, value: Any) -> Any:
-        return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    def _digits(cls, value: Any) -> Any:
+        if value is None or re.fullmatch(r"[1-9]\d{0,2}", str(value)):
+            return None if value is None else str(value)
+        raise ValueError("write the digits of a country's code, such as 49")

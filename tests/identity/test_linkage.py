@@ -124,6 +124,34 @@ def test_a_fault_between_tables_is_told_at_the_source(tmp_path: Path) -> None:
     assert "calls.csv, row 2, column offer_id: 'lawn' is not in offers.csv" in str(caught.value)
 
 
+def test_ids_do_not_depend_on_who_else_is_there(tmp_path: Path) -> None:
+    scores = "customer_id,offer_id,channel,p_response\nshop:a2,loan,email,0.3\n"
+    header = shop_and_calls.FILES["crm.csv"].splitlines()[0] + "\n"
+    tables = oo.Project.load(shop_and_calls.write(tmp_path, crm=header, scores=scores)).read()
+    assert tables.customers["customer_id"].tolist() == ["shop:a1", "shop:a2", "shop:a3"]
+
+
+def test_keys_of_the_project_file_are_explained(tmp_path: Path) -> None:
+    text = PROJECT.replace("trust: 3", "trsut: 3").replace("country_code: 49", "country_code: x, kyes: [a]")
+    with pytest.raises(BadInput) as caught:
+        oo.Project.load(shop_and_calls.write(tmp_path, omniopt=text))
+    said = str(caught.value)
+    assert "sources.crm: the key 'trsut' is unknown. Did you mean 'trust'?" in said
+    assert "identity: the key 'kyes' is unknown. Did you mean 'keys'?" in said
+    assert "write the digits of a country's code" in said.lower()
+
+
+def test_links_that_cannot_be_read_are_faults(tmp_path: Path) -> None:
+    text = PROJECT.replace("country_code: 49", "country_code: 49, links: links.csv")
+    shop_and_calls.write(tmp_path, omniopt=text)
+    (tmp_path / "links.csv").write_text("source_a,id_a,source_b,id_b,probability\ncrm,1,shpo,a1,2\n")
+    with pytest.raises(BadInput) as caught:
+        oo.Project.load(tmp_path).read()
+    said = str(caught.value)
+    assert "links.csv, row 1, column probability: '2.0' is no probability" in said
+    assert "column source_b: 'shpo' is no source. Did you mean 'shop'?" in said
+
+
 def test_a_table_is_given_once(tmp_path: Path) -> None:
     text = PROJECT.replace("tables: {", "tables: {customers: crm.csv, ")
     with pytest.raises(BadInput, match="customers are given under tables and made of sources as well"):
