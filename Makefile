@@ -54,7 +54,7 @@ format: $(STAMP) ## put the code into the house's style
 	$(BIN)/ruff format .
 
 lock: $(STAMP) ## make requirements.lock anew from pyproject.toml
-	$(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --extra dev --extra examples \
+	$(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --extra dev --extra examples --extra identity \
 	  --extra cluster --no-emit-index-url --no-header --generate-hashes --upgrade --system-certs --output-file requirements.lock
 
 wheel: $(STAMP) ## dist/omniopt-*.whl
