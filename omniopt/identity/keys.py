@@ -44,6 +44,8 @@ def normalised(texts: pd.Series, key: str, country_code: str | None) -> pd.Serie
         made, usable = _phone(known, country_code)
     else:
         made, usable = _code(known)
+    # what was taken out may have kept letter and accent apart
+    made = pc.utf8_normalize(made, form="NFKC")
     made = pc.if_else(usable, made, pa.scalar(None, pa.large_string()))
     values = pd.array(made, dtype="str")
     return pd.Series(values, dtype="str").reindex(codes).set_axis(texts.index)
