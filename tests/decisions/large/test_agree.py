@@ -50,7 +50,7 @@ def test_plan_and_proof_are_those_of_brute_force(part: int, number: int) -> None
 
 
 @pytest.mark.parametrize("gap", [1e-4, 0.02])
-@settings(QUICK, max_examples=40)
+@settings(QUICK, max_examples=25)
 @given(number=NUMBERS)
 def test_bound_optimum_and_plan_are_in_order(gap: float, number: int) -> None:
     """With next to nothing left open at first, units join until the gap is met."""

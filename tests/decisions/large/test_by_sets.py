@@ -120,7 +120,7 @@ LIMITS = [
 
 
 @pytest.mark.usefixtures("few")
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=15, deadline=None, derandomize=True)
 @given(st.integers(0, 10**6), st.booleans())
 def test_bound_optimum_and_plan_are_in_order(seed: int, ties: bool) -> None:
     large = drawn(seed, 5, LIMITS, ties)
