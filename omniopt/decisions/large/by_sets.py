@@ -27,6 +27,7 @@ from omniopt.decisions.large.set_program import SetProgram
 from omniopt.decisions.large.shape import FREE, GENERAL, Large
 from omniopt.decisions.large.whole import with_whole_bounds
 from omniopt.decisions.system import System
+from omniopt.errors import Infeasible
 
 FIRST = 2_000  # units whose sets are columns at first
 GROWTH = 4
@@ -64,6 +65,8 @@ def close_by_sets(hunt: Hunt, prices: np.ndarray, noise: float, held: np.ndarray
     ------
     Impossible
         If prices prove that units cannot keep the limits.
+    Infeasible
+        If no whole number of contacts keeps one of them.
     """
     nodes = [_rooted(hunt, prices, held)]
     settled, room = -math.inf, max(hunt.gap, NARROW) * max(1.0, abs(nodes[0].proven))
@@ -88,8 +91,16 @@ def close_by_sets(hunt: Hunt, prices: np.ndarray, noise: float, held: np.ndarray
 
 
 def _rooted(hunt: Hunt, prices: np.ndarray, held: np.ndarray) -> _Node:
-    """Bring the limits to whole numbers; lower the bound again where that matters."""
+    """Bring the limits to whole numbers; lower the bound again where that matters.
+
+    Raises
+    ------
+    Infeasible
+        If a limit's minimum is then above its maximum.
+    """
     system, proven = with_whole_bounds(hunt.large), hunt.from_prices
+    if (system.lo > system.hi).any():
+        raise Infeasible("no whole number of contacts keeps a limit")
     tighter = _difference(hunt.large.system, system, hunt.prices)
     if tighter <= 0.0:
         return _Node(system, prices, proven)
@@ -100,6 +111,8 @@ def _rooted(hunt: Hunt, prices: np.ndarray, held: np.ndarray) -> _Node:
 
 def _lowered(hunt: Hunt, system: System, prices: np.ndarray, held: np.ndarray) -> _Node:
     """Lower the bound under some limits; -inf if they cannot be kept."""
+    if (system.lo > system.hi).any():
+        return _Node(system, prices, -math.inf)
     large = replace(hunt.large, system=system)
     found = lowered(large, hunt.engine.of(system), prices, held, hunt.gap, hunt.deadline, lambda _: None)
     return _Node(system, found.prices, -math.inf if found.diverging else found.bound)

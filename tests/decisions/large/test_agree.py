@@ -70,6 +70,12 @@ def test_an_open_cell_may_cost_more_than_all_contacts_are_worth(monkeypatch: pyt
     assert_bracketed(tiny.make(Random(1119)), 1e-3)
 
 
+def test_a_limit_that_no_whole_number_of_contacts_keeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From 0.25 to 1.75, where a contact costs 2.25."""
+    monkeypatch.setattr(close, "WHOLE", 0)
+    assert_bracketed(tiny.make(Random(10205)), 0.0)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("hundred", range(10))
 def test_thousands_of_problems(hundred: int) -> None:
