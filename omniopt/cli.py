@@ -378,16 +378,18 @@ def measure(
     columns = tuple(name.removeprefix("customer.") for name in segments)
     results = measured.measure_all(folders, outcomes, answer_days, columns)
     told = []
-    for result in results:
-        result.save()
+    # What can still be refused comes first: then nothing is written of a look that fails.
+    others = [None if other is None else measured.not_run(result, other) for result in results]
+    for result, estimates in zip(results, others, strict=True):
         row: dict[str, Any] = {"folder": str(result.run.folder), **result.as_dict()}
         lines = measured.in_words(result)
         if history is not None:
             row["history"] = measured.append(result, history)
             counts = ", ".join(f"{n} {name}" for name, n in row["history"].items() if name != "rows")
             lines.append(f"  history {history}: {counts}")
-        if other is not None:
-            row["other_plan"] = measured.not_run(result, other).to_dict("records")
+        result.save()
+        if estimates is not None:
+            row["other_plan"] = estimates.to_dict("records")
             lines += measured.estimates_in_words(row["other_plan"])
         told.append((row, "\n".join(lines)))
     answer("\n".join(text for _, text in told), {"ok": True, "runs": [row for row, _ in told]})

@@ -59,7 +59,9 @@ class Directory:
         answers = [_of(value, self.by_key[key]) for key, value in rows.items()]
         present = [value.notna().to_numpy() for value in rows.values()]
         if ids is not None and ids_of is not None:
-            answers.append(_of(ids, self.by_id[ids_of]))
+            # A source without rows knows nobody.
+            known = self.by_id.get(ids_of, pd.Series(dtype="int64", index=pd.Index([], dtype="str")))
+            answers.append(_of(ids, known))
             present.append(ids.notna().to_numpy())
         if not answers:
             return pd.DataFrame({"customer": np.full(size, -1), "reason": NO_KEY})

@@ -64,11 +64,16 @@ def propose(people: pd.DataFrame, identity: Identity, seed: int) -> pd.DataFrame
     )
     linker = Linker(_registered(DuckDBAPI(), people, columns), settings, log_level="ERROR")
     train = linker.training
-    train.estimate_probability_two_random_records_match(blocks, recall=_RECALL)
-    train.estimate_u_using_random_sampling(max_pairs=1e6, seed=seed)
-    # A column cannot be judged among pairs that were chosen for agreeing in it: each is left out once.
-    for name in columns[:2] if len(columns) < 4 else columns[:4]:
-        train.estimate_parameters_using_expectation_maximisation(block_on(name))
+    try:
+        train.estimate_probability_two_random_records_match(blocks, recall=_RECALL)
+        train.estimate_u_using_random_sampling(max_pairs=1e6, seed=seed)
+        # A column cannot be judged among pairs that were chosen for agreeing in it: each is left out once.
+        for name in columns[:2] if len(columns) < 4 else columns[:4]:
+            train.estimate_parameters_using_expectation_maximisation(block_on(name))
+    except ValueError as error:  # the logarithm of a probability that is 0 or 1
+        hint = "Compare columns that are filled and that tell people apart, or link by exact keys alone"
+        message = "there are too few people, or too few who agree, to estimate how likely links are"
+        raise BadInput(Fault(message, rule="identity.compare", hint=hint)) from error
     found = linker.inference.predict(threshold_match_probability=LEAST).as_pandas_dataframe()
     return _as_links(found, people)
 

@@ -69,9 +69,13 @@ def checked(outcomes: pd.DataFrame, file: str | None, faults: Faults) -> pd.Data
     strange = rows["outcome"].notna() & ~rows["outcome"].isin(STRENGTH)
     _told(strange, "this outcome is unknown", f"legal here: {', '.join(STRENGTH)}", "outcome", file, faults)
     if "value" in rows:
+        number = pd.to_numeric(rows["value"], errors="coerce").astype(float)
+        strange = rows["value"].notna() & ~np.isfinite(number)
+        _told(strange, "this is no number", "Write a number such as 40.5", "value", file, faults)
         lacking = (rows["outcome"] == "responded") & rows["value"].isna()
         hint = "Write what it brought, 0 for nothing, or leave the column out"
         _told(lacking, "a response without a value", hint, "value", file, faults)
+        rows["value"] = number
     twice = rows.duplicated(_KEY)
     hint = "Keep one of the two rows, with the sum of their values"
     _told(twice, "the same outcome stands in an earlier row already", hint, "customer_id", file, faults)

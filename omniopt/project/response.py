@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
@@ -19,6 +19,8 @@ ESTIMATORS: dict[str, dict[str, tuple[type, int]]] = {
     "random_forest": _FOREST,
     "extra_trees": _FOREST,
 }  # fmt: skip
+#: No option that is a whole number needs to be larger; a slip of the keyboard would never come to an end.
+MOST = 10_000
 #: Options that are a share: more than 1 has no meaning.
 SHARES = ("max_features",)
 
@@ -75,8 +77,9 @@ def _wrong(name: str, value: Any, legal: dict[str, tuple[type, int]], info: Vali
         return f"{info.data['estimator']} has no option '{name}', {nearest(name, legal)}"
     kind, least = legal[name]
     number = isinstance(value, int if kind is int else int | float) and not isinstance(value, bool)
-    enough = number and math.isfinite(value) and (value >= least if kind is int else value > least)
+    # Compared before anything is made of it: a whole number in YAML may be too long for a float.
+    enough = number and (least <= value <= MOST if kind is int else least < value <= sys.float_info.max)
     if not enough or (name in SHARES and value > 1):
-        what = f"a whole number from {least} on" if kind is int else f"a number above {least}"
+        what = f"a whole number from {least} to {MOST}" if kind is int else f"a number above {least}"
         return f"{name} is {what}{', at most 1' if name in SHARES else ''}"
     return None

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import datetime
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from omniopt.decisions import Plan
 from omniopt.errors import Faults
 from omniopt.project import Project
 from omniopt.runs import manifest
 from omniopt.tables import Tables, read_table
+
+#: What a contact of a plan must say to be measured.
+CONTACT = "customer_id action_id offer_id channel date value cost response".split()
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,7 @@ def open_run(folder: Path, project: Project | None = None) -> Finished:
     BadInput
         There is no plan, or what was held out cannot be read.
     """
+    check_files(folder)
     plan = Plan.load(folder)
     horizon = plan.certificate.get("horizon")
     start = datetime.date.fromisoformat(horizon["start"]) if horizon else None
@@ -87,6 +94,41 @@ def open_run(folder: Path, project: Project | None = None) -> Finished:
     return Finished(folder, str(run_id or folder.resolve().name), start, last, contacts, experiment, tables)
 
 
+def check_files(folder: Path) -> None:
+    """Raise BadInput with every file of a run's folder that is damaged, or a plan that lacks columns."""
+    faults = Faults()
+    for path in sorted(folder.glob("*.json")):
+        try:
+            whole = isinstance(json.loads(path.read_text(encoding="utf-8")), dict)
+        except ValueError:
+            whole = False
+        if not whole:
+            faults.add("the file is damaged: it holds no JSON object", file=path.name, hint=_AGAIN)
+    for path in sorted(folder.glob("*.parquet")):
+        try:
+            columns = pq.read_schema(path)
+        except pa.ArrowException:
+            faults.add("the file is damaged: it is no Parquet file", file=path.name, hint=_AGAIN)
+            continue
+        if path.name == "plan.parquet":
+            _check_columns(columns, path.name, faults)
+    faults.raise_if_any()
+
+
+_AGAIN = "Take it from a backup, or make the run again"
+
+
+def _check_columns(schema: pa.Schema, file: str, faults: Faults) -> None:
+    for name in CONTACT:
+        kind = schema.field(name).type if name in schema.names else None
+        if kind is None:
+            faults.add("the column is missing", file=file, column=name, hint=_AGAIN)
+            continue
+        text = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_dictionary(kind)
+        if text != (name in ("customer_id", "action_id", "offer_id", "channel")):
+            faults.add(f"the column holds {kind}", file=file, column=name, hint=_AGAIN)
+
+
 def _days(dates: pd.Series, start: datetime.date | None) -> pd.Series:
     if start is None:
         return dates.astype("int64")
@@ -102,6 +144,10 @@ def _experiment(path: Path, start: datetime.date | None) -> pd.DataFrame | None:
         for row in np.flatnonzero(~(frame["probability"] > 0))[:20]:
             faults.add("who could not get into this arm cannot stand in it", file=path.name, row=int(row) + 1,
                        table="experiments", column="probability", hint="Write a number above 0")  # fmt: skip
+        twice = frame.duplicated([name for name in ("customer_id", "offer_id") if name in frame])
+        for row in np.flatnonzero(twice)[:20]:
+            faults.add("the customer stands in an earlier row already", file=path.name, row=int(row) + 1,
+                       table="experiments", column="customer_id", hint="Keep one of the two")  # fmt: skip
     faults.raise_if_any()
     absent = {
         name: pd.Series(pd.NA, frame.index, "str") for name in ("offer_id", "stratum") if name not in frame

@@ -23,7 +23,7 @@ from omniopt.learning.measure import compared, effects, split_as_planned
 from omniopt.learning.off_policy import off_policy
 from omniopt.learning.outcomes import checked, join, of_contacts, predicted_and_actual, set_aside
 from omniopt.rules.holdout import EXPLORATION, control_of
-from omniopt.runs.finished import Finished, open_run
+from omniopt.runs.finished import Finished, check_files, open_run
 from omniopt.tables import read_parquet, read_table, write_parquet
 
 #: Days after a contact during which an answer may come, if not said otherwise.
@@ -213,7 +213,10 @@ def _outcomes(run: Finished, path: Path | None) -> pd.DataFrame:
 
 def _looks(folder: Path) -> list[int]:
     path = folder / RESULT
-    return list(json.loads(path.read_text(encoding="utf-8"))["looks"]) if path.is_file() else []
+    looks = json.loads(path.read_text(encoding="utf-8")).get("looks") if path.is_file() else []
+    if not isinstance(looks, list) or not all(type(day) is int and day >= 1 for day in looks):
+        raise BadInput(Fault("'looks' is no list of days", file=RESULT, hint="Remove the file"))
+    return looks
 
 
 def not_run(measured: Measured, other: Path) -> pd.DataFrame:
@@ -236,6 +239,7 @@ def not_run(measured: Measured, other: Path) -> pd.DataFrame:
     BadInput
         When it refuses; when the other plan drew contacts at random itself.
     """
+    check_files(other)
     plan = Plan.load(other).contacts
     if "probability" in plan and (plan["probability"] < 1).any():
         message = f"the plan in {other.name} gives contacts at random itself: it cannot be judged by draws"

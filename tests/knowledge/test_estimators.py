@@ -52,7 +52,7 @@ def read_response(response: object) -> None:
         ({"estimator": "random_forest", "options": {"max_features": 2}}, "at most 1"),
         (
             {"estimator": "random_forest", "options": {"n_estimators": 1.5, "depth": 3}},
-            "whole number from 1 on",
+            "whole number from 1 to 10000",
         ),
         ({"estimator": "random_forest", "options": {"n_estimators": 1.5, "depth": 3}}, "no option 'depth'"),
     ],
