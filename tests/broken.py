@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -344,9 +345,9 @@ POLICY: dict[str, Break] = {
 }
 
 
-def lay(folder: Path, change: Break | None = None) -> Path:
+def lay(folder: Path, change: Break | None = None, good: Mapping[str, str | bytes] = GOOD) -> Path:
     """Write the good project, with the one change."""
-    files = dict(GOOD)
+    files = dict(good)
     if change:
         for file, old, new in ((change.file, change.old, change.new), *change.also):
             if new is None:

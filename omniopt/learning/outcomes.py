@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from omniopt.errors import Faults
+from omniopt.errors import Faults, nearest
 from omniopt.knowledge.evaluate import interval
 
 #: From the least that a contact can come to, to the most: of several outcomes the last one stands.
@@ -67,7 +67,9 @@ def checked(outcomes: pd.DataFrame, file: str | None, faults: Faults) -> pd.Data
     for name in ("customer_id", "date"):
         _told(rows[name].isna(), "the cell is empty", "Write a value", name, file, faults)
     strange = rows["outcome"].notna() & ~rows["outcome"].isin(STRENGTH)
-    _told(strange, "this outcome is unknown", f"legal here: {', '.join(STRENGTH)}", "outcome", file, faults)
+    for word in sorted(set(rows.loc[strange, "outcome"]))[:20]:
+        known = nearest(word, STRENGTH)
+        _told(rows["outcome"] == word, f"the outcome '{word}' is unknown", known, "outcome", file, faults)
     if "value" in rows:
         number = pd.to_numeric(rows["value"], errors="coerce").astype(float)
         strange = rows["value"].notna() & ~np.isfinite(number)

@@ -193,7 +193,9 @@ _MODELS: dict[str, type[BaseModel]] = {
 
 def _explain(problem: Any, file: str | None, faults: Faults) -> None:
     """Turn what pydantic says into the reader's words."""
-    path = [str(part) for part in problem["loc"] if part not in ("text", "keys", "[key]")]
+    # The names of forms stand among the keys; only in identity is keys a key.
+    forms = {"text", "keys", "[key]"} - ({"keys"} if problem["loc"][0] == "identity" else set())
+    path = [str(part) for part in problem["loc"] if part not in forms]
     key, place, hint = path[-1], ".".join(path[:-1]), None
     match problem["type"]:
         case "extra_forbidden":
