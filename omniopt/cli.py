@@ -387,6 +387,7 @@ def measure(
             row["history"] = measured.append(result, history)
             counts = ", ".join(f"{n} {name}" for name, n in row["history"].items() if name != "rows")
             lines.append(f"  history {history}: {counts}")
+        # Last, for history may refuse: appending again changes nothing.
         result.save()
         if estimates is not None:
             row["other_plan"] = estimates.to_dict("records")

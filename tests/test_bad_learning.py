@@ -11,6 +11,8 @@ from broken import contents, lay
 from broken_learning import DAMAGED, LEARNING, LEARNT, LINKED, OUTCOMES, SOURCES
 from test_bad_input import assert_told, say
 
+from omniopt.tables import read_parquet, write_parquet
+
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -59,13 +61,35 @@ def test_a_damaged_run_is_refused(file: str, shop: Path, tmp_path: Path) -> None
     _refused(shop, tmp_path, outcomes().to_csv(index=False), (file, "damaged"), file)
 
 
-def _refused(shop: Path, folder: Path, text: str, words: tuple[str, ...], damaged: str = "") -> None:
+@pytest.mark.parametrize("option", [("--append", "customers.csv"), ("--append", "h.txt"), ("--plan", "none")])
+def test_a_refusal_leaves_no_measure_behind(option: tuple[str, str], shop: Path, tmp_path: Path) -> None:
+    more = (option[0], str(tmp_path / "shop" / option[1]))
+    _refused(shop, tmp_path, outcomes().to_csv(index=False), (option[1],), more=more)
+
+
+def test_a_customer_in_two_arms_is_refused(shop: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(shop, tmp_path / "made"))
+    file = copy / "reports" / RUN_ID / "experiment.parquet"
+    arms = read_parquet(file)
+    arms.loc[3, "customer_id"] = arms.loc[2, "customer_id"]
+    write_parquet(arms, file)
+    _refused(copy, tmp_path, outcomes().to_csv(index=False), ("row 4", "column customer_id"))
+
+
+def _refused(
+    shop: Path,
+    folder: Path,
+    text: str,
+    words: tuple[str, ...],
+    damaged: str = "",
+    more: tuple[str, ...] = (),
+) -> None:
     run = Path(shutil.copytree(shop, folder / "shop")) / "reports" / RUN_ID
     (folder / "o.csv").write_text(text)
     if damaged:
         (run / damaged).write_text("{")
     before = contents(folder)
-    status, said = say(run, "measure", "--outcomes", str(folder / "o.csv"))
+    status, said = say(run, "measure", "--outcomes", str(folder / "o.csv"), *more)
     assert status == 2, said
     for word in words:
         assert word in said, said
