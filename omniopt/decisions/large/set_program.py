@@ -180,7 +180,10 @@ class SetProgram:
             hunt.price(prices, bound_of(hunt.large, prices, best))
         worth = (table[large.columns.bin[self.chosen]] * terms_of(large, self.chosen)).sum(axis=1)
         now = np.bincount(self.chosen_unit, worth, minlength=large.columns.units)
-        now[self.units] = self.duals[k:]
+        # Of the sets at hand, not the LP's dual: where limits are missed, its prices may be beyond any side.
+        at_hand = np.full(large.columns.units, -math.inf)
+        np.maximum.at(at_hand, self.listed.unit, self.objective - self.use.T @ prices)
+        now[self.units] = at_hand[self.units]
         gain = np.where(best.searched, best.value - now, 0.0)
         gain[gain <= SURE * np.maximum(1.0, np.abs(now))] = 0.0
         if gain.sum() <= enough:

@@ -76,6 +76,14 @@ def test_a_limit_that_no_whole_number_of_contacts_keeps(monkeypatch: pytest.Monk
     assert_bracketed(tiny.make(Random(10205)), 0.0)
 
 
+def test_sets_that_are_at_hand_do_not_join_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second rank whose first sets miss limits, at prices that limits cannot have."""
+    monkeypatch.setattr(close, "WHOLE", 0)
+    monkeypatch.setattr(close, "FIRST", 1)
+    monkeypatch.setattr(close, "FIRST_WHOLE", 1)
+    assert_bracketed(tiny.make(Random(1545)), 0.0)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("hundred", range(10))
 def test_thousands_of_problems(hundred: int) -> None:
