@@ -30,6 +30,7 @@ from omniopt.decisions.relax import LinearProgram
 from omniopt.decisions.restrict import restricted
 
 JOINING = 5_000  # sets that join at a time
+ROUNDS = 500  # times that sets join, or that missing a limit gets dearer
 DEARER = 10.0
 DEAREST = 1e6  # times the first price of missing a limit
 SURE = 1e-7  # of a unit's worth, from which a set is better
@@ -104,9 +105,9 @@ class SetProgram:
             A worth of which a small part does not matter.
         """
         dearest, before = DEAREST * self.box, self.prices
-        while not hunt.out_of_time():
+        for _ in range(ROUNDS):
             self._state()
-            if not self._solve(hunt):
+            if hunt.out_of_time() or not self._solve(hunt):
                 return False
             if self.value >= wanted:
                 return True
