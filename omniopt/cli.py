@@ -2,135 +2,27 @@
 
 from __future__ import annotations
 
-import math
-import os
 import sys
-import tempfile
-import traceback
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NoReturn
 
 import click
 
 from omniopt import __version__
-from omniopt.errors import BadInput, Fault, Infeasible, NotebookFailed, OmnioptError, nearest
-from omniopt.terminal import (
-    as_json,
-    briefly,
-    headline,
-    progress,
-    rule_by_rule,
-    values_in_words,
-    worth_in_words,
+from omniopt.answers import (
+    BAD_INPUT,
+    INTERRUPTED,
+    Commands,
+    a_path,
+    answer,
+    finite,
+    leave,
+    say,
+    with_json,
 )
-
-DONE, BUG, BAD_INPUT, STOPPED_EARLY, INTERRUPTED = 0, 1, 2, 4, 130
-
-
-class Commands(click.Group):
-    """A group of commands that knows the nearest name and turns every error into words and a status."""
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command; an unknown one is told the nearest."""
-        if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
-            ctx.fail(f"no command {args[0]!r}: {nearest(args[0], self.list_commands(ctx))}")
-        return super().resolve_command(ctx, args)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; what goes wrong is said on stderr and becomes the exit status."""
-        ctx.meta["json"] = "--json" in ctx.args
-        try:
-            return super().invoke(ctx)
-        except click.exceptions.Exit:
-            raise
-        except click.ClickException as error:
-            if wants_json(ctx):
-                click.echo(
-                    as_json({"ok": False, "error": error.format_message(), "exit_status": error.exit_code})
-                )
-            raise
-        except (KeyboardInterrupt, click.Abort):
-            say("interrupted")
-            if wants_json(ctx):
-                click.echo(as_json({"ok": False, "error": "interrupted", "exit_status": INTERRUPTED}))
-            ctx.exit(INTERRUPTED)
-        except OmnioptError as error:
-            fail(ctx, error)
-        except OSError as error:
-            if error.filename is None or isinstance(error, BrokenPipeError):
-                unforeseen(ctx, error)
-            fail(ctx, BadInput(Fault(error.strerror or str(error), file=os.fspath(error.filename))))
-        except Exception as error:
-            unforeseen(ctx, error)
-
-
-def say(text: str) -> None:
-    """Write one line to stderr."""
-    click.echo(f"omniopt: {text}", err=True)
-
-
-def fail(ctx: click.Context, error: OmnioptError) -> NoReturn:
-    """Say what went wrong, in words and, if asked for, as JSON; leave with the error's status."""
-    answer: dict[str, Any] = {"ok": False, "error": str(error), "exit_status": error.exit_code}
-    if isinstance(error, BadInput):
-        many = len(error.faults) > 1
-        lines = [f"  {number}. {fault}" for number, fault in enumerate(error.faults, 1)]
-        say("\n".join([f"{len(error.faults)} faults", *lines]) if many else str(error))
-        answer |= {"error": "bad input", "faults": [asdict(fault) for fault in error.faults]}
-    elif isinstance(error, Infeasible):
-        say(f"no plan keeps all the rules: {error.reason}")
-        answer |= {"status": "infeasible"}
-        answer |= {} if error.diagnosis is None else {"diagnosis": error.diagnosis.as_dict()}
-    else:
-        say(str(error))
-    if isinstance(error, NotebookFailed):
-        answer |= {"folder": str(error.folder), "notebook": error.notebook}
-    if wants_json(ctx):
-        click.echo(as_json(answer))
-    ctx.exit(error.exit_code)
-
-
-def unforeseen(ctx: click.Context, error: Exception) -> NoReturn:
-    """Keep the traceback of a fault of ours in a file, or show it where it was asked for."""
-    trace = "".join(traceback.format_exception(error))
-    line = f"this is a fault of omniopt, not of your data: {type(error).__name__}: {error}".splitlines()[0]
-    if os.environ.get("OMNIOPT_DEBUG") == "1":
-        say(f"{line}\n{trace}")
-    else:
-        handle, path = tempfile.mkstemp(prefix="omniopt-", suffix=".traceback.txt")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(trace)
-        say(f"{line}. The traceback is kept in {path}; OMNIOPT_DEBUG=1 shows it.")
-    if wants_json(ctx):
-        click.echo(as_json({"ok": False, "error": line, "exit_status": BUG}))
-    ctx.exit(BUG)
-
-
-def wants_json(ctx: click.Context) -> bool:
-    """Tell whether --json was given."""
-    return bool(ctx.find_root().meta["json"])
-
-
-def answer(text: str, data: Mapping[str, Any]) -> None:
-    """Give the answer: prose, or the object if --json was given."""
-    click.echo(as_json(data) if wants_json(click.get_current_context()) else text)
-
-
-def _finite(_: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
-    if value is not None and not math.isfinite(value):
-        raise click.BadParameter("write a finite number", param=parameter)
-    return value
-
-
-# Read by Commands.invoke, so that an argument that cannot be parsed is answered in JSON too.
-with_json = click.option(
-    "--json", is_flag=True, expose_value=False, help="One JSON object on stdout, no prose."
-)
-a_path = click.Path(path_type=Path)
+from omniopt.commands import link, measure, score
+from omniopt.errors import BadInput, Fault, OmnioptError
+from omniopt.terminal import briefly, headline, progress, rule_by_rule, values_in_words, worth_in_words
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -142,6 +34,10 @@ def cli() -> None:
     Exit status: 0 done, 2 bad input, 3 no plan keeps all the rules, 4 stopped above the gap,
     5 a notebook failed, 130 interrupted.
     """
+
+
+for command in (link, score, measure):
+    cli.add_command(command)
 
 
 @cli.command()
@@ -178,33 +74,10 @@ def check(project: Path) -> None:
 
 @cli.command()
 @click.argument("project", metavar="PROJECT", type=a_path)
-@click.option("--out", metavar="FILE", type=a_path, required=True, help="Where the links go, a .csv file.")
-@with_json
-def link(project: Path, out: Path) -> None:
-    """Propose links between ids of the project's sources that exact keys do not show, with probabilities.
-
-    Name the file in the project, as identity.links, to have the likely ones made.
-    """
-    import omniopt as oo
-    from omniopt.identity.propose import propose
-    from omniopt.tables import write_csv
-
-    loaded = oo.Project.load(project)
-    links = propose(loaded.people(), loaded.spec.identity, loaded.spec.seed)
-    write_csv(links, out)
-    likely = int((links["probability"] >= loaded.spec.identity.threshold).sum())
-    answer(
-        f"{len(links):,} links, {likely:,} of them from {loaded.spec.identity.threshold:g} on: {out}",
-        {"ok": True, "out": str(out), "links": len(links), "likely": likely},
-    )
-
-
-@cli.command()
-@click.argument("project", metavar="PROJECT", type=a_path)
 @click.option("--out", metavar="DIR", type=a_path, required=True, help="Where plan and certificate go.")
-@click.option("--gap", type=click.FloatRange(0, 1), default=1e-4, callback=_finite, show_default=True,
+@click.option("--gap", type=click.FloatRange(0, 1), default=1e-4, callback=finite, show_default=True,
               help="Stop when no plan can be better by more than this share.")  # fmt: skip
-@click.option("--time-limit", metavar="SECONDS", type=click.FloatRange(0, min_open=True), callback=_finite,
+@click.option("--time-limit", metavar="SECONDS", type=click.FloatRange(0, min_open=True), callback=finite,
               help="Stop then, with the best plan found.")  # fmt: skip
 @click.option(
     "--solver", type=click.Choice(["auto", "exact", "decomposed"]), default="auto", show_default=True
@@ -323,80 +196,6 @@ def run(project: Path, pairs: tuple[tuple[str, str], ...], report_only: bool, re
 
 
 @cli.command()
-@click.argument("project", metavar="PROJECT", type=a_path)
-@click.option("--out", metavar="FILE", type=a_path, required=True, help="The Parquet file to write.")
-@with_json
-def score(project: Path, out: Path) -> None:
-    """Learn from history how customers respond, and score each for every offer on every channel."""
-    import omniopt as oo
-    from omniopt.knowledge.response import fit
-    from omniopt.knowledge.stream import write_scores
-    from omniopt.knowledge.uncertain import cautious
-    from omniopt.tables import write_parquet
-
-    loaded = oo.Project.load(project)
-    seed, response = loaded.spec.seed, loaded.spec.response
-    model = fit(loaded.read(), seed, response=response)
-    if response.caution == "none":
-        rows = write_scores(model, out)
-    else:  # what scores are drawn to is known when all are made
-        scores = cautious(loaded.read(), model.score(), response.caution, seed, response)
-        rows = len(scores)
-        write_parquet(scores, out)
-    kept = ("estimator", "auc", "log_loss", "log_loss_constant", "recalibration", "warnings")
-    report = {name: model.report[name] for name in kept}
-    for warning in report["warnings"]:
-        say(f"warning: {warning}")
-    lines = f"{rows:,} scores written to {out}; AUC {report['auc']:.3f} on later contacts"
-    answer(lines, {"ok": True, "out": str(out), "rows": rows, **report})
-
-
-@cli.command()
-@click.argument("folders", metavar="RUN_DIR...", nargs=-1, required=True, type=a_path)
-@click.option("--outcomes", metavar="FILE", type=a_path,
-              help="What happened; without it the table called outcomes of the run's project.")  # fmt: skip
-@click.option("--append", "history", metavar="HISTORY", type=a_path,
-              help="Append the contacts with their outcomes to this history file.")  # fmt: skip
-@click.option("--answer-days", type=click.IntRange(0, 3650), default=14, show_default=True,
-              help="Days after a contact during which an answer may come.")  # fmt: skip
-@click.option("--by", "segments", metavar="COLUMN", multiple=True,
-              help="A column of customers whose values are segments. Repeat it for several.")  # fmt: skip
-@click.option("--plan", "other", metavar="DIR", type=a_path,
-              help="Estimate what the plan there, which was not run, would have brought.")  # fmt: skip
-@with_json
-def measure(
-    folders: tuple[Path, ...],
-    outcomes: Path | None,
-    history: Path | None,
-    answer_days: int,
-    segments: tuple[str, ...],
-    other: Path | None,
-) -> None:
-    """Say what the contacts of finished runs changed, against those held out; write it into their folders."""
-    from omniopt.runs import measured
-
-    columns = tuple(name.removeprefix("customer.") for name in segments)
-    results = measured.measure_all(folders, outcomes, answer_days, columns)
-    told = []
-    # What can still be refused comes first: then nothing is written of a look that fails.
-    others = [None if other is None else measured.not_run(result, other) for result in results]
-    for result, estimates in zip(results, others, strict=True):
-        row: dict[str, Any] = {"folder": str(result.run.folder), **result.as_dict()}
-        lines = measured.in_words(result)
-        if history is not None:
-            row["history"] = measured.append(result, history)
-            counts = ", ".join(f"{n} {name}" for name, n in row["history"].items() if name != "rows")
-            lines.append(f"  history {history}: {counts}")
-        # Last, for history may refuse: appending again changes nothing.
-        result.save()
-        if estimates is not None:
-            row["other_plan"] = estimates.to_dict("records")
-            lines += measured.estimates_in_words(row["other_plan"])
-        told.append((row, "\n".join(lines)))
-    answer("\n".join(text for _, text in told), {"ok": True, "runs": [row for row, _ in told]})
-
-
-@cli.command()
 @with_json
 def doctor() -> None:
     """Check the installation: Python, packages, solver, kernel, permissions."""
@@ -413,13 +212,6 @@ def doctor() -> None:
     answer("\n".join(lines), {"ok": fit, "findings": [asdict(finding) for finding in findings]})
     if not fit:
         click.get_current_context().exit(BAD_INPUT)
-
-
-def leave(status: str) -> None:
-    """Leave with the status a plan's own status stands for."""
-    if status == "stopped_early":
-        say("stopped before the gap was reached: the plan is feasible, but not proven good enough")
-        click.get_current_context().exit(STOPPED_EARLY)
 
 
 def remove_plan(folder: Path) -> bool:

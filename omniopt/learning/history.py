@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import datetime
 import os
+import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -50,10 +53,7 @@ def append(path: Path, contacts: pd.DataFrame, run_id: str, start: datetime.date
         When the file cannot be read as history, is of a kind that cannot be appended to, counts days by
         number where the run has dates, or has one of these contacts from another run. Nothing is written.
     """
-    suffixes = "".join(path.suffixes[-2:])
-    if path.is_dir() or not suffixes.endswith((".csv", ".csv.gz", ".parquet")):
-        hint = "Name a .csv, .csv.gz or .parquet file"
-        raise BadInput(Fault("history cannot be appended to here", file=path.name, hint=hint))
+    _check_kind(path)
     mine, merged = _one_each(contacts, run_id)
     stored, keys = _stored(path, start)
     at = keys.get_indexer(pd.MultiIndex.from_frame(mine[_KEY]))
@@ -75,6 +75,44 @@ def append(path: Path, contacts: pd.DataFrame, run_id: str, start: datetime.date
         "merged": merged,
         "rows": len(made),
     }
+
+
+@contextmanager
+def draft(path: Path) -> Iterator[Path]:
+    """Give a copy of a history file to append to, which takes its place if nothing is raised meanwhile.
+
+    Parameters
+    ----------
+    path : Path
+        As for `append`.
+
+    Raises
+    ------
+    BadInput
+        When the file is of a kind that cannot be appended to.
+    """
+    _check_kind(path)
+    with _staging(path) as staging:
+        copy = staging / path.name
+        if path.exists():
+            shutil.copy2(path, copy)
+        yield copy
+        if copy.exists():
+            os.replace(copy, path)
+
+
+def _check_kind(path: Path) -> None:
+    if path.is_dir() or not path.name.endswith((".csv", ".csv.gz", ".parquet")):
+        hint = "Name a .csv, .csv.gz or .parquet file"
+        raise BadInput(Fault("history cannot be appended to here", file=path.name, hint=hint))
+
+
+@contextmanager
+def _staging(path: Path) -> Iterator[Path]:
+    """Give a folder next to a file, from which another can take its place at once."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".appending-") as folder:
+        yield Path(folder)
 
 
 def _one_each(contacts: pd.DataFrame, run_id: str) -> tuple[pd.DataFrame, int]:
@@ -164,9 +202,8 @@ def _differs(before: pd.Series, now: pd.Series) -> np.ndarray:
 
 
 def _write(frame: pd.DataFrame, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".appending-") as staging:
-        file = Path(staging) / path.name
+    with _staging(path) as staging:
+        file = staging / path.name
         if path.suffix == ".parquet":
             write_parquet(_typed(frame), file)
         else:

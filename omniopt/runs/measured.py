@@ -275,9 +275,34 @@ def _possible(folder: Path) -> pd.DataFrame | None:
     return dropped[dropped["reason"].astype("str").str.startswith(BY_CHANCE)]
 
 
-def append(measured: Measured, path: Path) -> dict[str, int]:
-    """Append a run's contacts with their outcomes to history; see `omniopt.learning.history.append`."""
-    return history.append(path, measured.contacts, measured.run.run_id, measured.run.start)
+def append_all(results: Sequence[Measured], path: Path) -> list[dict[str, int]]:
+    """Append the contacts of several runs with their outcomes to history, or none of them.
+
+    Parameters
+    ----------
+    results : sequence of Measured
+    path : Path
+        As for `omniopt.learning.history.append`.
+
+    Returns
+    -------
+    list of dict
+        What that returns, for each run.
+
+    Raises
+    ------
+    BadInput
+        With what any of the runs is refused for.
+    """
+    told, faults = [], Faults()
+    with history.draft(path) as draft:
+        for one in results:
+            try:
+                told.append(history.append(draft, one.contacts, one.run.run_id, one.run.start))
+            except BadInput as error:
+                faults.extend(error.faults)
+        faults.raise_if_any()
+    return told
 
 
 def measure_all(

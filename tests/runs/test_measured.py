@@ -124,6 +124,31 @@ def test_outcomes_become_the_next_history(project: Path, run: Path) -> None:
     assert omniopt("check", project).exit_code == 0
 
 
+def test_history_gets_the_contacts_of_all_runs_or_of_none(project: Path, run: Path) -> None:
+    again = project / "reports" / "again"
+    shutil.copytree(run, again)
+    # Of another name, the same contacts are refused: history has them from the first run by then.
+    told = json.loads((again / "manifest.json").read_text())
+    (again / "manifest.json").write_text(json.dumps(told | {"run_id": "again"}))
+    history = project / "history.csv"
+    head = "customer_id,offer_id,channel,date,outcome,run_id\n"
+    history.write_text(f"{head}c0001,card,mail,2026-01-05,responded,earlier\n")
+    before = history.read_bytes()
+    arguments = ("--outcomes", project / "outcomes.csv", "--append", history)
+    refused = omniopt("measure", run, again, *arguments)
+    assert refused.exit_code == 2 and f"from run '{afterwards.RUN_ID}'" in refused.stderr
+    assert history.read_bytes() == before
+    assert not (run / "measured.json").exists() and not (again / "measured.json").exists()
+    assert not list(project.glob(".appending-*"))
+    # Contacts on other days are no contacts of the first run: now both are appended.
+    plan = read_parquet(again / "plan.parquet")
+    write_parquet(plan.assign(date=plan["date"] + pd.Timedelta(days=1)), again / "plan.parquet")
+    done = omniopt("measure", run, again, *arguments, "--json")
+    assert done.exit_code == 0, done.output
+    rows = [one["history"]["rows"] for one in json.loads(done.stdout)["runs"]]
+    assert rows == [1 + len(plan), 1 + 2 * len(plan)] and len(pd.read_csv(history)) == rows[1]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
