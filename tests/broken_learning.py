@@ -79,6 +79,9 @@ LEARNT: dict[str, Break] = {
         "{control: {share: 0.1, by: [customer.regoin]}}", "'customer.regoin'", "customer.region"
     ),
     "column of by without its table": _learning("{control: {share: 0.1, by: [region]}}", "'region'"),
+    "by the customer's id": _learning(
+        "{control: {share: 0.1, by: [customer.customer_id]}}", "'customer.customer_id'", "customer.region"
+    ),
     "by a column of offers": _learning("{control: {share: 0.1, by: [offer.category]}}", "offer.category"),
     "unknown unit": _learning("{control: {share: 0.1, unit: agent}}", "control.unit", "agent"),
     "key is a list": _learning("{control: {share: 0.1, key: [1]}}", "control.key"),

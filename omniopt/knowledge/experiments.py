@@ -232,9 +232,8 @@ def doubts(trial: Trial, tables: Tables) -> list[Fault]:
     if not t.any() or t.all():
         return [fault(f"nobody was left out of it at random. {_WHY}", "Add the rows of its control group")]
     p = rows["probability"].to_numpy(float)
-    if (p <= 0).any() or (p >= 1).any():
-        count = int(((p <= 0) | (p >= 1)).sum())
-        message = f"{count} customers came into their arm for certain (probability 0 or 1): nothing was drawn"
+    if (p >= 1).any():
+        message = f"{(p >= 1).sum()} customers came into their arm for certain: nothing was drawn"
         return [fault(message, "Write the probability of the arm, or leave these out", "probability")]
     twice = rows.duplicated(["customer_id", "date"]).to_numpy(bool)
     if twice.any():

@@ -25,7 +25,7 @@ from omniopt.knowledge.calibrate import LOWEST, Calibration
 from omniopt.knowledge.drift import drift, recalibration, recalibration_in_words, warnings
 from omniopt.knowledge.estimators import LEVELS, log_odds, pipeline
 from omniopt.knowledge.evaluate import auc, calibration, log_loss
-from omniopt.knowledge.features import Features
+from omniopt.knowledge.features import NOT_ATTRIBUTES, Features
 from omniopt.knowledge.leaks import check_leaks
 from omniopt.knowledge.periods import later_period, usable
 from omniopt.knowledge.profile import Floats, Ints, category_of
@@ -300,12 +300,13 @@ def _check_presence(tables: Tables, response: Response) -> None:
             hint = f"Give {name}, or a table of scores"
             faults.add("a response model cannot be made without rows in this table", table=name, hint=hint)
     if tables.customers is not None:
+        attributes = [name for name in tables.customers if name not in NOT_ATTRIBUTES]
         for name in (*response.without, *response.known_before):
-            if name not in tables.customers.columns:
+            if name not in attributes:
                 faults.add(
-                    f"the project file names '{name}' under response, and customers have no such column",
+                    f"the project file names '{name}' under response, and customers have no such attribute",
                     file=tables.files.get("customers"), table="customers", column=name,
-                    hint=nearest(name, tables.customers.columns),
+                    hint=nearest(name, attributes),
                 )  # fmt: skip
     faults.raise_if_any()
 

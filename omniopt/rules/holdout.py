@@ -134,7 +134,8 @@ def _strata(by: list[str], scopes: Scopes) -> np.ndarray:
     joined = np.full(len(customers), "", dtype=object)
     for name in by:
         root, _, column = name.partition(".")
-        if root != "customer" or column not in customers:
+        # By its id each customer would be a stratum of one.
+        if root != "customer" or column not in customers.columns[1:]:
             legal = ", ".join(f"customer.{c}" for c in customers.columns[1:])
             scopes.fault(RULE, f"'by' names no column of customers: '{name}'", f"legal here: {legal}")
             continue

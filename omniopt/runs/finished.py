@@ -141,9 +141,6 @@ def _experiment(path: Path, start: datetime.date | None) -> pd.DataFrame | None:
     faults = Faults()
     frame = read_table(path, "experiments", faults, horizon_start=start)
     if not faults:
-        for row in np.flatnonzero(~(frame["probability"] > 0))[:20]:
-            faults.add("who could not get into this arm cannot stand in it", file=path.name, row=int(row) + 1,
-                       table="experiments", column="probability", hint="Write a number above 0")  # fmt: skip
         twice = frame.duplicated([name for name in ("customer_id", "offer_id") if name in frame])
         for row in np.flatnonzero(twice)[:20]:
             faults.add("the customer stands in an earlier row already", file=path.name, row=int(row) + 1,

@@ -32,8 +32,8 @@ class Column:
     Parameters
     ----------
     kind : str
-        How its cells are read: id, text, number, probability, change (of a probability), bool, date, time,
-        days, timezone, outcome or arm.
+        How its cells are read: id, text, number, probability, chance (above 0), change (of a probability),
+        bool, date, time, days, timezone, outcome or arm.
     required : bool
         The table must have the column.
     filled : bool
@@ -191,7 +191,7 @@ CONTRACT: dict[str, TableSpec] = {
             "offer_id": Column("id"),
             "channel": Column("id"),
             "arm": Column("arm", required=True, filled=True),
-            "probability": Column("probability", required=True, filled=True),
+            "probability": Column("chance", required=True, filled=True),
             "stratum": Column("text"),
             "date": Column("date", required=True, filled=True),
             "run_id": Column("id"),

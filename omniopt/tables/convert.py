@@ -105,8 +105,8 @@ def column_values(column: pa.ChunkedArray, kind: str, place: Place, days: Days) 
     Returns
     -------
     pandas.Series
-        ``str`` for id, text, timezone, outcome and arm; ``float64`` for number, probability and change;
-        ``bool`` or ``boolean`` for bool; ``int32`` or ``Int32`` for date, time and days. Empty cells
+        ``str`` for id, text, timezone, outcome and arm; ``float64`` for number, probability, chance and
+        change; ``bool`` or ``boolean`` for bool; ``int32`` or ``Int32`` for date, time and days. Empty cells
         are missing values.
     """
     try:
@@ -121,6 +121,8 @@ def column_values(column: pa.ChunkedArray, kind: str, place: Place, days: Days) 
             return _numbers(column, place)
         case "probability":
             return _between(column, 0, "no probability", place)
+        case "chance":
+            return _above_0(_between(column, 0, "no probability", place), place)
         case "change":
             return _between(column, -1, "no change of a probability", place)
         case "bool":
@@ -289,6 +291,12 @@ def _between(column: pa.ChunkedArray, low: int, what: str, place: Place) -> pd.S
     values = _numbers(column, place)
     outside = np.flatnonzero(((values < low) | (values > 1)) & np.isfinite(values))
     place.bad(outside, lambda row: f"{values[row]:g} is {what}", f"Write a number from {low} to 1")
+    return values
+
+
+def _above_0(values: pd.Series, place: Place) -> pd.Series:
+    never = np.flatnonzero(values == 0)
+    place.bad(never, lambda row: "0 is no chance: nobody was drawn by it", "Write a number above 0, up to 1")
     return values
 
 

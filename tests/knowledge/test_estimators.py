@@ -74,6 +74,12 @@ def test_a_column_to_leave_out_that_is_not_there_is_named(market: Market) -> Non
         fit(market.tables(), response=Response(without=("agee",)))
 
 
+@pytest.mark.parametrize("key", ["without", "known_before"])
+def test_an_id_is_no_attribute_to_leave_out_or_to_vouch_for(market: Market, key: str) -> None:
+    with pytest.raises(BadInput, match="names 'customer_id' under response, and customers have no such attr"):
+        fit(market.tables(), response=Response(**{key: ("customer_id",)}))
+
+
 @pytest.mark.parametrize("name", ["logistic", "gradient_boosting"])
 def test_calls_of_a_bank_on_a_random_split(shared_data: Path, name: str) -> None:
     """A baseline without duration has 0.783."""

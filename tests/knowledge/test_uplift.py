@@ -196,7 +196,6 @@ def test_without_randomisation_there_is_no_uplift(experiment: Experiment) -> Non
     assert "offer x: nobody was left out of it at random" in refused(experiment, experiments=treated)
     sure = drawn.assign(probability=1.0)
     assert "came into their arm for certain" in refused(experiment, experiments=sure)
-    assert "nothing was drawn" in refused(experiment, experiments=drawn.assign(probability=0.0))
 
 
 def test_arms_that_differ_beyond_chance_are_no_experiment(experiment: Experiment) -> None:
@@ -245,6 +244,7 @@ def test_an_offer_without_experiment_has_no_uplift(experiment: Experiment) -> No
     [
         ("arm", "treatd", "'treatd' is no arm of an experiment"),
         ("probability", 1.5, "1.5 is no probability"),
+        ("probability", 0, "0 is no chance: nobody was drawn by it. Write a number above 0"),
         ("date", None, "the cell is empty"),
         ("customer_id", "nobody", "'nobody' is not in"),
     ],
