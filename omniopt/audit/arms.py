@@ -124,6 +124,24 @@ def _share(value: Any) -> float:
     return float(value)
 
 
+def strata(inputs: Inputs) -> np.ndarray:
+    """Values of the customers' columns that the control group is drawn by, joined by commas."""
+    world = inputs.world
+    arms = inputs.arms
+    assert arms is not None
+    by = arms.said["control"].get("by") or []
+    columns = []
+    for name in [by] if isinstance(by, str) else by:
+        root, _, column = str(name).partition(".")
+        if root != "customer" or column not in world.frames["customer"]:
+            raise Unchecked(f"{name!r} is no column of customers")
+        columns.append(world.frames["customer"][column].astype("str").fillna(""))
+    told = pd.Series("", range(len(world.ids["customer"])), dtype="str")
+    for number, values in enumerate(columns):
+        told = values if number == 0 else told.str.cat(values, sep=", ")
+    return told.to_numpy(dtype=object)
+
+
 def take_out(inputs: Inputs, candidates: Candidates) -> Drawn:
     """Drop the candidates of those who are held out, and those that give way to a draw; return the draws."""
     arms = inputs.arms

@@ -13,6 +13,7 @@ from omniopt.audit import certificate as cert
 from omniopt.audit.arrays import code, position
 from omniopt.audit.candidates import rows_per_customer
 from omniopt.audit.inputs import Inputs
+from omniopt.audit.scope import World
 from omniopt.audit.survey import Survey
 from omniopt.errors import Faults
 from omniopt.tables import read_parquet
@@ -90,6 +91,8 @@ def _table(inputs: Inputs, has: np.ndarray, draws: arms.Drawn, said: pd.DataFram
         "offer": code(world.ids["offer"], said["offer_id"]),
         "arm": said["arm"].astype("str"),
         "said": pd.to_numeric(said["probability"], errors="coerce"),
+        "stratum": said["stratum"].astype("str").fillna(""),
+        "date": said["date"],
     })  # fmt: skip
     both = true.merge(mine, how="outer", on=["customer", "offer", "arm"])
     off = ~np.isclose(both["probability"].astype(float), both["said"].astype(float), rtol=1e-12, atol=0)
@@ -99,6 +102,19 @@ def _table(inputs: Inputs, has: np.ndarray, draws: arms.Drawn, said: pd.DataFram
         faults.add(words, file=FILE)
     if off.sum() > plan.NAMED:
         faults.add(f"the same in {int(off.sum()) - plan.NAMED} more rows", file=FILE)
+    known = mine[(mine["customer"] >= 0).to_numpy()]
+    first = np.int64(1) if world.start is None else np.datetime64(world.start, "s")
+    _same(world, known, "stratum", arms.strata(inputs)[known["customer"]], faults)
+    _same(world, known, "date", np.full(len(known), first), faults)
+
+
+def _same(world: World, mine: pd.DataFrame, column: str, true: np.ndarray, faults: Faults) -> None:
+    """One fault for the rows whose cells in a column are not the true ones, with the first of them."""
+    wrong = np.flatnonzero(mine[column].reset_index(drop=True).ne(pd.Series(true)))
+    if len(wrong):
+        row = mine.iloc[wrong[0]]
+        words = f"{world.ids['customer'][row['customer']]}: it says {row[column]}, the inputs give "
+        faults.add(f"{words}{true[wrong[0]]}; {len(wrong)} such rows", file=FILE, column=column)
 
 
 def _expected(inputs: Inputs, has: np.ndarray, draws: arms.Drawn) -> pd.DataFrame:

@@ -131,7 +131,7 @@ def hold_out(policy: Policy, scopes: Scopes, locks: list[list[str]]) -> HoldOut 
 def _strata(by: list[str], scopes: Scopes) -> np.ndarray:
     """Join the values of some columns of customers, for each customer."""
     customers = scopes.catalogue.entities["customer"]
-    joined = np.full(len(customers), "", dtype=object)
+    columns = []
     for name in by:
         root, _, column = name.partition(".")
         # By its id each customer would be a stratum of one.
@@ -139,6 +139,8 @@ def _strata(by: list[str], scopes: Scopes) -> np.ndarray:
             legal = ", ".join(f"customer.{c}" for c in customers.columns[1:])
             scopes.fault(RULE, f"'by' names no column of customers: '{name}'", f"legal here: {legal}")
             continue
-        values = customers[column].astype("str").fillna("").to_numpy(object)
-        joined = np.where(joined == "", values, joined + ", " + values)
-    return joined
+        columns.append(customers[column].astype("str").fillna(""))
+    if not columns:
+        return np.full(len(customers), "", dtype=object)
+    first, *others = columns
+    return (first.str.cat(others, sep=", ") if others else first).to_numpy(dtype=object)

@@ -243,6 +243,8 @@ def _lies(folder: Path, change: Any, name: str = "experiment.parquet") -> None:
         ("experiment.parquet", lambda f: f.assign(arm="treated")),
         ("experiment.parquet", lambda f: f.assign(probability=0.5)),
         ("experiment.parquet", lambda f: f.drop(columns="arm")),
+        ("experiment.parquet", lambda f: f.assign(stratum=f["stratum"].where(f.index != 7, "elsewhere"))),
+        ("experiment.parquet", lambda f: f.assign(date=f["date"] + pd.Timedelta(days=1))),
     ],
 )
 def test_the_check_finds_lies(name: str, change: Any, tmp_path: Path) -> None:
@@ -250,6 +252,24 @@ def test_the_check_finds_lies(name: str, change: Any, tmp_path: Path) -> None:
     oo.optimize(made).save(tmp_path)
     _lies(tmp_path, change, name)
     assert verify(tmp_path, made).findings
+
+
+@pytest.mark.parametrize("start", ["2026-11-23", None])
+def test_strata_of_several_columns_are_the_same_to_the_check(start: str | None, tmp_path: Path) -> None:
+    learning = {"control": {"share": 0.2, "by": ["customer.region", "customer.age", "customer.member"]}}
+    made = project(learning)
+    own = {
+        "region": np.where(np.arange(120) % 7 == 0, None, made.frames["customers"]["region"]),
+        "age": pd.array([None if i % 5 == 0 else 20 + i % 3 for i in range(120)], dtype="Int64"),
+        "member": np.arange(120) % 2 == 0,
+    }
+    frames = made.frames | {"customers": made.frames["customers"].assign(**own)}
+    horizon = None if start is None else {"start": start, "days": 7}
+    made = oo.Project.from_frames(made.policy, horizon=horizon, **frames)
+    plan = oo.optimize(made)
+    assert {", , True", "north, , False", "south, 21.0, True"} <= set(plan.experiment["stratum"])
+    plan.save(tmp_path)
+    assert verify(tmp_path, made).findings == []
 
 
 @pytest.mark.parametrize(
