@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import click
 
-from omniopt.errors import BadInput, Fault, Infeasible, NotebookFailed, OmnioptError, nearest
+from omniopt.errors import BadInput, Fault, Infeasible, NotebookFailed, OmnioptError, is_interrupt, nearest
 from omniopt.terminal import as_json
 
 BUG, BAD_INPUT, STOPPED_EARLY, INTERRUPTED = 1, 2, 4, 130
@@ -44,10 +44,7 @@ class Commands(click.Group):
                 )
             raise
         except (KeyboardInterrupt, click.Abort):
-            say("interrupted")
-            if wants_json(ctx):
-                click.echo(as_json({"ok": False, "error": "interrupted", "exit_status": INTERRUPTED}))
-            ctx.exit(INTERRUPTED)
+            interrupted(ctx)
         except OmnioptError as error:
             fail(ctx, error)
         except OSError as error:
@@ -55,12 +52,22 @@ class Commands(click.Group):
                 unforeseen(ctx, error)
             fail(ctx, BadInput(Fault(error.strerror or str(error), file=os.fspath(error.filename))))
         except Exception as error:
+            if is_interrupt(error):
+                interrupted(ctx)
             unforeseen(ctx, error)
 
 
 def say(text: str) -> None:
     """Write one line to stderr."""
     click.echo(f"omniopt: {text}", err=True)
+
+
+def interrupted(ctx: click.Context) -> NoReturn:
+    """Say that somebody pressed Ctrl-C before there was anything to show."""
+    say("interrupted")
+    if wants_json(ctx):
+        click.echo(as_json({"ok": False, "error": "interrupted", "exit_status": INTERRUPTED}))
+    ctx.exit(INTERRUPTED)
 
 
 def fail(ctx: click.Context, error: OmnioptError) -> NoReturn:

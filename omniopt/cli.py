@@ -28,9 +28,8 @@ from omniopt.terminal import briefly, headline, progress, rule_by_rule, values_i
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="omniopt")
 def cli() -> None:
-    r"""Who gets which offer, on which channel, when: the best plan your rules allow, with its proof.
+    """Who gets which offer, on which channel, when: the best plan your rules allow, with its proof.
 
-    \b
     Exit status: 0 done, 2 bad input, 3 no plan keeps all the rules, 4 stopped above the gap,
     5 a notebook failed, 130 interrupted.
     """

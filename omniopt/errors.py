@@ -228,6 +228,17 @@ def nearest(word: str, legal: Iterable[str]) -> str:
     return f"legal here: {', '.join(names[:12])}{more}"
 
 
+def is_interrupt(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is behind an error.
+
+    If it is pressed while compiled code works, Python may hear of it inside of that code's own
+    machinery, and the interrupt comes out as the cause of a SystemError.
+    """
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__
+    return error is not None
+
+
 def _sentence(text: str) -> str:
     """End a text with a full stop, unless it ends as a sentence already."""
     text = text.strip()

@@ -379,6 +379,16 @@ def test_an_interrupt_is_status_130(project: Path, tmp_path: Path, monkeypatch: 
     assert "interrupted" in result.stderr
 
 
+def test_an_interrupt_of_compiled_code_is_status_130(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = SystemError("returned a result with an exception set")
+    error.__cause__ = KeyboardInterrupt()
+    fake(monkeypatch, error)
+    result = omniopt("optimize", project, "--out", tmp_path / "out", "--json")
+    assert (result.exit_code, the_json(result)["error"]) == (130, "interrupted")
+
+
 def test_a_fault_of_ours_is_kept_for_reading(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

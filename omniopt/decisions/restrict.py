@@ -25,7 +25,7 @@ from omniopt.decisions.model import Model, state_model
 from omniopt.decisions.problem import Problem
 from omniopt.decisions.progress import Progress, Search
 from omniopt.decisions.relax import Relaxation, Relaxer, opening_prices
-from omniopt.errors import Infeasible, StoppedWithoutPlan
+from omniopt.errors import Infeasible, StoppedWithoutPlan, is_interrupt
 
 WHOLE = 1_000  # candidates up to which everything goes to the exact solver at once
 FIRST_UNDECIDED = 2_000  # candidates left open at first
@@ -85,8 +85,8 @@ def search(
         return state if state.reached() else _finish(state, model, index)
     except Infeasible:
         raise diagnosed(problem, time_limit) from None
-    except KeyboardInterrupt:  # whoever waits no longer gets the best plan so far
-        if state.chosen is None:
+    except (KeyboardInterrupt, SystemError) as error:  # whoever waits no longer gets the best plan so far
+        if state.chosen is None or not is_interrupt(error):
             raise
         return _stopped(state, index)
 
