@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from omniopt.rules.holdout import EXPLORATION
+
 PLACES = ("region", "country", "city", "state", "area", "branch", "town", "district", "market")
 SHOWN = 5  # members, customers or ways out that are named in full
 
@@ -17,7 +19,7 @@ class Member:
     ----------
     kind : {"limit", "contact", "conflict", "requires", "lock"}
     rule : str
-        The rule's name; empty for a lock.
+        The rule's name; empty for a lock, ``exploration`` for one that chance made.
     side : {"min", "max", ""}
         The bound, for limits and contact rules.
     group : dict
@@ -185,7 +187,10 @@ class Words:
     def name(self, member: Member | Move) -> str:
         """Name a rule as a planner would."""
         if member.kind == "lock":
-            return f"the lock of customer {member.group['customer_id']} on action {member.group['action_id']}"
+            who, what = member.group["customer_id"], member.group["action_id"]
+            if member.rule == EXPLORATION:
+                return f"the draw of action {what} for customer {who}"
+            return f"the lock of customer {who} on action {what}"
         inside = place(member.group, self.spans.get(member.rule, 0))
         word = {"limit": "", "contact": "contact rule ", "conflict": "conflict ", "requires": "requirement "}
         return f"{word[member.kind]}'{member.rule}'" + (f" {inside}" if inside else "")
@@ -212,6 +217,9 @@ class Words:
 
     def move(self, move: Move) -> str:
         """Say what to do: ``raise 'call desk' from 1,200 to 1,380``."""
+        if move.kind == "lock" and move.rule == EXPLORATION:
+            who, what = move.group["customer_id"], move.group["action_id"]
+            return f"have chance draw customer {who} another contact than {what}, or none: change explore.key"
         if move.after is None:
             return f"take back {self.name(move)}" if move.kind == "lock" else f"drop {self.name(move)}"
         verb = "raise" if move.side == "max" else "lower"
@@ -278,7 +286,9 @@ class Words:
         rules = [m for m in clash.members if m.kind != "lock"]
         floors = [m for m in rules if m.kind == "contact" and m.side == "min"]
         if len(rules) < len(clash.members):
-            return f"the locked contacts of {who} break {listed([self.bounded(m) for m in rules])}"
+            by = {m.rule == EXPLORATION for m in clash.members if m.kind == "lock"}
+            held = "locked and drawn" if len(by) > 1 else "drawn" if True in by else "locked"
+            return f"the {held} contacts of {who} break {listed([self.bounded(m) for m in rules])}"
         if len(floors) != 1 or floors[0].bound is None:
             return f"{listed([self.bounded(m) for m in rules])} cannot be kept together for {who}"
         others = [self.bounded(m) for m in rules if m is not floors[0]]

@@ -10,6 +10,7 @@ from scipy import sparse
 from omniopt.decisions.diagnosis import Member
 from omniopt.decisions.model import Model, state_model
 from omniopt.decisions.problem import ROUNDING, Problem
+from omniopt.rules.holdout import EXPLORATION
 from omniopt.rules.limits import Coupling
 from omniopt.rules.policy import Conflict, Contact, Requires, Rule
 
@@ -78,11 +79,14 @@ class MemberRows:
                     asked = float(value) if isinstance(value, int) else None
                     members.append(Member(kind, name, side if kind == "contact" else "", {}, asked))
         customer, action = (problem.catalogue.ids(entity) for entity in ("customer", "action"))
+        drawn = np.zeros(number, bool)
+        if problem.trial is not None:
+            drawn = np.isin(problem.locked, problem.trial.find(problem.candidates))
         for i, j in enumerate(problem.locked):
             c = problem.candidates
             pair = {"customer_id": str(customer[c.customer[j]]), "action_id": str(action[c.action[j]])}
             below[rows + i] = len(members)
-            members.append(Member("lock", "", "", pair))
+            members.append(Member("lock", EXPLORATION if drawn[i] else "", "", pair))
         # what ties columns together always holds; of earlier objectives nothing is asked here
         links = slice(model.k + len(model.unit_row), rows)
         below[links] = above[links] = len(members)

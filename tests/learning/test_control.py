@@ -167,10 +167,27 @@ def test_where_nothing_can_be_drawn_the_plan_decides() -> None:
     assert plan.contacts["customer_id"].nunique() == 20
 
 
-def test_an_impossible_draw_is_named() -> None:
+@pytest.mark.parametrize("solver", ["exact", "decomposed"])
+def test_an_impossible_draw_is_named(solver: str) -> None:
     nothing = [{"name": "no contacts", "max": 0}]
-    with pytest.raises(Infeasible, match="lock of customer c"):
-        oo.optimize(project({"explore": {"share": 0.5}}, 20, limits=nothing))
+    with pytest.raises(Infeasible, match="under the draw of action [a-d] for customer c") as told:
+        oo.optimize(project({"explore": {"share": 0.5}}, 20, limits=nothing), solver=solver)
+    assert "lock" not in told.value.reason
+    assert [m.rule for m in told.value.diagnosis.clash.members if m.kind == "lock"] == ["exploration"]
+
+
+def test_a_draw_that_alone_is_too_much_may_be_drawn_again_but_not_taken_back() -> None:
+    made = project({"explore": {"share": 0.5}}, 20, limits=[])
+    drawn = oo.optimize(made).contacts.query("probability < 1").iloc[0]
+    only = {"customer.customer_id": drawn["customer_id"], "action": drawn["action_id"]}
+    rules = made.policy | {"limits": [{"name": "never this", "where": only, "max": 0}]}
+    with pytest.raises(Infeasible) as told:
+        oo.optimize(dataclasses.replace(made, policy=rules))
+    who = (
+        f"have chance draw customer {drawn['customer_id']} another contact than {drawn['action_id']}, or none"
+    )
+    assert f"{who}: change explore.key" in told.value.reason
+    assert "take back" not in told.value.reason
 
 
 def test_people_may_not_insist_on_who_is_held_out() -> None:
