@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -140,3 +141,12 @@ def test_data_stay_in_memory_between_solves(project: Path, monkeypatch: pytest.M
     assert again.contacts["cost"].sum() <= 500
     assert again.objective == pytest.approx(fresh.objective, rel=2e-3)
     assert again.bound <= plan.bound
+
+
+def test_check_builds_what_would_be_solved(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = json.loads(omniopt("check", project, "--json").stdout)
+    monkeypatch.setattr(import_module("omniopt.decisions.check"), "LARGE", 1)
+    monkeypatch.setattr(import_module("omniopt.decisions.check"), "build_problem", None)
+    large = json.loads(omniopt("check", project, "--json").stdout)
+    del small["unit_rows"]
+    assert large == small

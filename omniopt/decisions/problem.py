@@ -289,34 +289,6 @@ def keeps_rules(problem: Problem, chosen: np.ndarray) -> bool:
     )
 
 
-def check(project: Project) -> dict[str, Any]:
-    """Read and validate everything, solve nothing.
-
-    Returns
-    -------
-    dict
-        Counts of customers, candidates, coupling rows and unit rows; dropped candidates by
-        reason; notes.
-
-    Raises
-    ------
-    BadInput
-    """
-    problem = build_problem(project)
-    reasons = problem.everything.reason
-    counts = np.bincount(reasons, minlength=len(problem.everything.reasons))
-    return {
-        "name": project.spec.name,
-        "customers": len(problem.catalogue.entities["customer"]),
-        "actions": len(problem.catalogue.actions),
-        "candidates": len(problem),
-        "coupling_rows": len(problem.coupling),
-        "unit_rows": len(problem.units),
-        "dropped": {r: int(n) for r, n in zip(problem.everything.reasons[1:], counts[1:], strict=True) if n},
-        "notes": problem.notes,
-    }
-
-
 def find_scores(
     project: Project, tables: Tables, given: pd.DataFrame | None
 ) -> tuple[pd.DataFrame, bool, list[str]]:
@@ -327,10 +299,9 @@ def find_scores(
     from omniopt import knowledge
 
     scores, made = given, tables.scores is None
-    warnings: list[str] = []
     if scores is None:
-        scores, model = knowledge.scores(tables, project.spec.seed, project.spec.response)
-        warnings = model.report["warnings"] if model is not None else []
+        scores, _ = knowledge.scores(tables, project.spec.seed, project.spec.response)
+    warnings = list(scores.attrs.get("warnings", []))
     if "p_expected" in scores:
         how = project.spec.response.caution
         warnings = [*warnings, f"the scores are cautious ones ({how}): more is expected than the plan counts"]
