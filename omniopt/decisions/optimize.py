@@ -53,7 +53,8 @@ def optimize(
         An earlier plan to start from; those of its contacts that are still candidates, if they
         keep the rules.
     scores : DataFrame, optional
-        customer_id, offer_id, channel, p_response, in place of the project's own.
+        customer_id, offer_id, channel, p_response, in place of the project's own. The list of warnings in
+        its ``attrs["warnings"]``, where there is one, goes into the certificate's notes.
     progress : callable, optional
         Called with a step's name, the best objective and the best bound, as they close in.
     price_ranges : bool, optional

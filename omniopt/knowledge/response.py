@@ -252,7 +252,8 @@ def scores(
     -------
     tuple
         Scores (customer_id, offer_id, channel, p_response, and value where given), and the model, if one was
-        fitted. Where ``response`` asks for caution, ``p_response`` is the cautious score.
+        fitted. Where ``response`` asks for caution, ``p_response`` is the cautious score. What the model was
+        warned of goes with its scores, in ``attrs["warnings"]``.
 
     Raises
     ------
@@ -267,6 +268,7 @@ def scores(
         from omniopt.knowledge.uncertain import cautious  # which fits models itself
 
         made = cautious(tables, made, response.caution, seed, response)
+    made.attrs["warnings"] = model.report["warnings"]
     return made, model
 
 

@@ -55,8 +55,14 @@ class Run:
         return self.tables.candidates is None and self.tables.scores is None
 
     def scores(self) -> pd.DataFrame | None:
-        """The scores that notebook 02 left; None where it makes none, whatever lies in the folder."""
-        return self.frame("scores") if self.own_model else None
+        """The scores that notebook 02 left; None where it makes none, whatever lies in the folder.
+
+        What their model was warned of is in ``attrs["warnings"]``, where `omniopt.optimize` looks for it.
+        """
+        scores = self.frame("scores") if self.own_model else None
+        if scores is not None:
+            scores.attrs["warnings"] = (self.mapping("model") or {}).get("warnings", [])
+        return scores
 
     def verdict(self) -> dict[str, Any] | None:
         """What verification said of the very plan that is in the folder; None if it was not asked."""

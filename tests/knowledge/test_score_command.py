@@ -73,6 +73,8 @@ def test_the_notebook_shows_whether_response_drifts(tmp_path: Path, drifts: bool
     folder = folder_of(drifting(300) if drifts else Market(300), tmp_path)
     run = begin(folder, tmp_path / "run")
     quality.keep(run, *knowledge.scores(run.tables, 0, run.project.spec.response))
+    notes = oo.optimize(run.project, scores=run.scores()).certificate["notes"]
+    assert any(note.startswith("response has drifted: ") for note in notes) == drifts
     page = quality.model(run)._repr_html_()
     assert ("Warning: response has drifted: " in page) == drifts
     assert ("Response went on as the earlier contacts taught" in page) != drifts
