@@ -22,6 +22,7 @@ import numpy as np
 from omniopt.decisions import exact
 from omniopt.decisions.large.by_sets import close_by_sets, is_for
 from omniopt.decisions.large.entries import unit_of
+from omniopt.decisions.large.exchange import exchanged
 from omniopt.decisions.large.hunt import Hunt
 from omniopt.decisions.large.margins import closest_sets, lead_of
 from omniopt.decisions.large.nearby import Nearby, nearby
@@ -46,6 +47,7 @@ PATIENCE = 60.0  # seconds at most for one program of the exact solver, if it is
 HURRY = 1.0  # seconds that each gets at least; later ones half of the time that the search took so far
 NEAR = 4.0  # candidates join the LP if their unit loses no more by them than this many times its margin
 SPLIT = 1e-6
+EXCHANGED = 20_000  # units close to a change up to which all of them may exchange sets
 
 
 def close(hunt: Hunt, found: Prices, held: np.ndarray) -> None:
@@ -113,8 +115,9 @@ class _Attempt:
         start = near.engine.data.start
         loss = near.engine.losses(near.table, units)
         margin = near.engine.taken(units).best(near.table).margin
-        lead = np.where(np.isfinite(margin), margin[np.isfinite(margin)].max(initial=0.0), np.inf)
-        kept = loss <= NEAR * np.repeat(lead, np.diff(start)[units])
+        self.lead = NEAR * float(margin[np.isfinite(margin)].max(initial=0.0))
+        lead = np.where(np.isfinite(margin), self.lead, np.inf)
+        kept = loss <= np.repeat(lead, np.diff(start)[units])
         whole = near.units[units]
         at = expand(large.columns.start[whole], np.diff(start)[units])
         self.part: Part = part_of(large, whole, near.used(self.outside), kept | np.isin(at, near.chosen))
@@ -187,6 +190,9 @@ class _Attempt:
         split = np.abs(values - np.round(values)) > SPLIT
         torn = np.zeros(len(self.units), bool)
         torn[part.unit[split]] = True
+        self._exchange(values)
+        if hunt.reached():
+            return
         base = np.round(values)
         base[part.locked] = 1.0
         order = np.argsort(np.where(torn, -1.0, self.margin), kind="stable")
@@ -210,6 +216,23 @@ class _Attempt:
             size *= GROWTH
             better = hunt.chosen is None or enough - hunt.objective < (1.0 - LITTLE) * (enough - before)
             vain = 0 if better else vain + 1
+
+    def _exchange(self, values: np.ndarray) -> None:
+        """Look for whole sets near the LP's solution: often enough, and far quicker than what follows."""
+        hunt, near = self.hunt, self.near
+        if hunt.large.system.extra.shape[1]:
+            return
+        data, start = near.engine.data, hunt.large.columns.start
+        split = np.zeros(len(data.bin))
+        split[self.outside - start[near.units[self.outside_unit]] + data.start[self.outside_unit]] = 1.0
+        unit = self.units[self.part.unit]
+        split[self.part.at - start[near.units[unit]] + data.start[unit]] = values
+        units = np.arange(len(near.units)) if len(near.units) <= EXCHANGED else self.units
+        chosen = exchanged(near, units, split, self.lead, hunt.wanted())
+        if chosen is not None:
+            used = near.used(chosen)
+            hunt.offer_use(used, lambda: np.sort(np.concatenate([near.settled, chosen]), kind="stable"))
+        hunt.report("whole sets")
 
     def _offer(self, chosen: np.ndarray) -> None:
         """Offer what the units do together with what all others do."""

@@ -37,8 +37,9 @@ class Nearby:
         Of all units.
     engine : Engine
         Of those close to a change.
+    prices : ndarray of float64, shape (k + q,)
     table : ndarray of float64, shape (b, t)
-        The worths.
+        The worths at the prices.
     apart : Apart
         How the others were told from them, and what they do.
     chosen : ndarray of int64
@@ -50,6 +51,7 @@ class Nearby:
     large: Large
     whole: Engine
     engine: Engine
+    prices: np.ndarray
     table: np.ndarray
     apart: Apart
     chosen: np.ndarray
@@ -59,6 +61,12 @@ class Nearby:
     def units(self) -> np.ndarray:
         """The close units, ascending."""
         return self.engine.origin
+
+    def whole_places(self, at: np.ndarray) -> np.ndarray:
+        """Return the places among all candidates of some of the close units'."""
+        start = self.engine.data.start
+        unit = np.searchsorted(start, at, side="right") - 1
+        return at + (self.whole.data.start[self.units[unit]] - start[unit])
 
     @functools.cached_property
     def settled(self) -> np.ndarray:
@@ -103,7 +111,7 @@ def nearby(large: Large, engine: Engine, found: Prices, held: np.ndarray, apart:
     shift = engine.data.start[close.origin] - close.data.start[:-1]
     order = np.argsort(unit * (close.sizes[0] + 1) + member - close.data.start[unit], kind="stable")
     member, unit = member[order], unit[order]
-    return Nearby(large, engine, close, table, apart, member + shift[unit], unit)
+    return Nearby(large, engine, close, prices, table, apart, member + shift[unit], unit)
 
 
 @making_arrays
