@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,17 +12,11 @@ import numpy as np
 import pandas as pd
 
 from omniopt.errors import BadInput, Faults, nearest
+from omniopt.project.changes import changed, contact_rows, plain
 from omniopt.project.file import PROJECT_FILE, Horizon, ProjectFile, read_yaml, validated
 from omniopt.project.reading import as_written, read_people, read_project, source_at
 from omniopt.project.sources import SqlSource
-from omniopt.tables import (
-    Source,
-    Tables,
-    read_table,
-    rows_of,
-    sha256_of,
-    with_codes,
-)
+from omniopt.tables import Source, Tables, rows_of, sha256_of, with_codes
 
 __all__ = [
     "CONTACT_KEYS",
@@ -66,6 +59,8 @@ class Project:
         Tables given in memory; they come before files.
     policy_file : Path or None
         The file the policy was read from; None if it is inline.
+    source_frames : dict of str to DataFrame
+        Rows of sources given in memory; they come before files.
     """
 
     spec: ProjectFile
@@ -75,6 +70,7 @@ class Project:
     changes: dict[str, Any] = field(default_factory=dict)
     frames: dict[str, pd.DataFrame] = field(default_factory=dict, repr=False)
     policy_file: Path | None = None
+    source_frames: dict[str, pd.DataFrame] = field(default_factory=dict, repr=False)
     # Of the files as they were when they were read; they may be edited since.
     _sha256: dict[str, str] = field(default_factory=dict, repr=False)
     _cache: dict[str, Tables] = field(default_factory=dict, repr=False)
@@ -122,6 +118,9 @@ class Project:
         seed: int = 0,
         multi_valued: Mapping[str, str] | None = None,
         annoyance: Mapping[str, Any] | None = None,
+        response: Mapping[str, Any] | None = None,
+        sources: Mapping[str, Mapping[str, Any]] | None = None,
+        identity: Mapping[str, Any] | None = None,
         **tables: pd.DataFrame,
     ) -> Project:
         """Make a project of DataFrames.
@@ -140,6 +139,13 @@ class Project:
             Columns that hold several values in a cell, and their separator.
         annoyance : mapping, optional
             ``{"loss": money, "days": n}``: what it costs when a customer unsubscribes.
+        response : mapping, optional
+            How response is learnt, as the project file says it.
+        sources : mapping of str to mapping, optional
+            Sources whose customers are linked, each as the project file says it; its ``table`` is a
+            DataFrame, or what the file would name.
+        identity : mapping, optional
+            How they are linked, as the project file says it.
         **tables : DataFrame
             The tables, by their names.
 
@@ -164,6 +170,7 @@ class Project:
                 hint="Write keys such as objective and limits",
             )
             rules = {}
+        said, source_frames = _without_frames(sources or {})
         raw = {
             "version": 1,
             "name": name,
@@ -172,14 +179,18 @@ class Project:
             "tables": dict.fromkeys(tables, "in memory"),
             "multi_valued": dict(multi_valued or {}),
             "annoyance": annoyance,
+            "response": dict(response or {}),
+            "sources": said,
+            "identity": dict(identity or {}),
             "policy": dict(rules),
         }
         spec = validated(raw, None, faults)
         faults.raise_if_any()
         sha256 = {"policy": sha256_of(policy_file)} if policy_file else {}
         return cls(
-            spec, Path("."), None, dict(rules), frames=dict(tables), policy_file=policy_file, _sha256=sha256
-        )
+            spec, Path("."), None, dict(rules), frames=dict(tables), policy_file=policy_file,
+            source_frames=source_frames, _sha256=sha256,
+        )  # fmt: skip
 
     @property
     def policy_name(self) -> str:
@@ -210,8 +221,9 @@ class Project:
         if kind not in self._cache:
             faults = Faults()
             file = self.file.name if self.file else None
-            tables = read_project(self.spec, self.root, self._sources(), file, coded, faults)
-            if self.spec.annoyance is not None and "candidates" in self._sources():
+            given = self._sources()
+            tables = read_project(self.spec, self.root, given, self._to_link(), file, coded, faults)
+            if self.spec.annoyance is not None and "candidates" in given:
                 faults.add(
                     "annoyance is worked out for candidates that the project makes itself; these are given",
                     file=self.file.name if self.file else None,
@@ -224,7 +236,7 @@ class Project:
 
     def people(self) -> pd.DataFrame:
         """Read the sources' customers before they are linked: see `omniopt.project.reading.read_people`."""
-        return read_people(self.spec, self.root, self.file.name if self.file else None)
+        return read_people(self.spec, self._to_link(), self.file.name if self.file else None)
 
     def count(self, table: str) -> int | None:
         """Count the rows of a table, by its metadata if it has some; None where it cannot be read."""
@@ -244,6 +256,10 @@ class Project:
         for name, source in self.spec.tables.items():
             sources[name] = source_at(self.root, source)
         return sources | self.frames
+
+    def _to_link(self) -> dict[str, Source]:
+        named = {name: source_at(self.root, source.table) for name, source in self.spec.sources.items()}
+        return named | self.source_frames
 
     def _describe(self, tables: Tables) -> None:
         """Put the sources as the project file writes them, and the hashes of project and policy."""
@@ -294,7 +310,7 @@ class Project:
                 faults.add(message, file=self.policy_name, rule=name, hint=nearest(key, legal))
         faults.raise_if_any()
         before = self.changes.get(section, {})
-        rule = before.get(name, {}) | {key: _plain(value) for key, value in changes.items()}
+        rule = before.get(name, {}) | {key: plain(value) for key, value in changes.items()}
         return replace(self, changes=self.changes | {section: before | {name: rule}})
 
     def with_decisions(self, vetoes: pd.DataFrame | None, locks: pd.DataFrame | None) -> Project:
@@ -315,7 +331,8 @@ class Project:
             When a column is missing, a cell is empty, or a contact is both ruled out and insisted on.
         """
         faults = Faults()
-        lists = {"vetoes": _contacts(vetoes, "vetoes", faults), "locks": _contacts(locks, "locks", faults)}
+        given = {"vetoes": vetoes, "locks": locks}
+        lists = {name: contact_rows(rows, name, faults) for name, rows in given.items()}
         banned = {(customer, action) for customer, action, _ in lists["vetoes"]}
         for row, (customer, action, _) in enumerate(lists["locks"], start=1):
             if (customer, action) in banned:
@@ -331,7 +348,7 @@ class Project:
         for section in ("limits", "contact"):
             changes = self.changes.get(section, {})
             if changes:
-                policy[section] = [_changed(rule, changes) for rule in policy[section]]
+                policy[section] = [changed(rule, changes) for rule in policy[section]]
         return policy
 
     def date_of(self, day: Any) -> Any:
@@ -359,41 +376,12 @@ class Project:
         return dates
 
 
-def _changed(rule: Any, changes: Mapping[str, dict[str, Any]]) -> Any:
-    """Apply the changes of the rule's name; a key changed to None is left out."""
-    mine = changes.get(str(rule.get("name"))) if isinstance(rule, Mapping) else None
-    if not mine:
-        return rule
-    return {key: value for key, value in {**rule, **mine}.items() if key not in mine or value is not None}
-
-
-def _contacts(frame: pd.DataFrame | None, table: str, faults: Faults) -> list[list[str]]:
-    if frame is None or not len(frame):
-        return []
-    missing = [column for column in ("customer_id", "action_id") if column not in frame]
-    for column in missing:
-        faults.add(
-            "the column is missing", table=table, column=column, hint=nearest(column, map(str, frame.columns))
-        )
-    if missing:
-        return []
-    wanted = frame[[column for column in ("customer_id", "action_id", "reason") if column in frame]]
-    read = read_table(wanted, table, faults, text=("reason",))
-    for column in ("customer_id", "action_id"):
-        for row in np.flatnonzero(read[column].isna()):
-            faults.add(
-                "the cell is empty", table=table, row=int(row) + 1, column=column, hint="Write a value"
-            )
-    reasons = read["reason"].fillna("") if "reason" in read else pd.Series([""] * len(read))
-    return [list(row) for row in zip(read["customer_id"], read["action_id"], reasons, strict=True)]
-
-
-def _plain(value: Any) -> Any:
-    """Turn numpy scalars and dates into what JSON can hold."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | np.ndarray):
-        return [_plain(item) for item in value]
-    if isinstance(value, np.generic):
-        return _plain(value.item())
-    return value.isoformat() if isinstance(value, datetime.date) else value
+def _without_frames(sources: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
+    """Part what is said of sources from the rows that are given with it."""
+    said, frames = {}, {}
+    for name, source in sources.items():
+        table = source.get("table") if isinstance(source, Mapping) else None
+        said[name] = source
+        if isinstance(table, pd.DataFrame):
+            said[name], frames[name] = {**source, "table": "in memory"}, table
+    return said, frames

@@ -71,9 +71,6 @@ class ProjectFile(BaseModel):
         return tables
 
 
-_HINT = "Write keys such as objective: and limits:"
-
-
 _HINT = "Write keys and values, such as version: 1"
 
 

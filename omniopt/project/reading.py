@@ -30,7 +30,8 @@ def as_written(source: str | SqlSource) -> str:
 def read_project(
     spec: ProjectFile,
     root: Path,
-    sources: Mapping[str, Source],
+    given: Mapping[str, Source],
+    to_link: Mapping[str, Source],
     file: str | None,
     coded: bool,
     faults: Faults,
@@ -43,8 +44,10 @@ def read_project(
         What the project file says.
     root : Path
         The folder its paths are relative to.
-    sources : mapping of str to Source
+    given : mapping of str to Source
         The tables it gives.
+    to_link : mapping of str to Source
+        Where the rows of its sources are.
     file : str or None
         The project file's name, for messages.
     coded : bool
@@ -58,9 +61,9 @@ def read_project(
         Only to be used if `faults` stayed empty.
     """
     horizon, own = spec.horizon, Faults()
-    linked = _linked(spec, root, sources, file, faults)
+    linked = _linked(spec, root, given, to_link, file, faults)
     tables = read_tables(
-        {**sources, **(linked.frames if linked else {})},
+        {**given, **(linked.frames if linked else {})},
         horizon.start if horizon else None,
         horizon.days if horizon else None,
         spec.multi_valued,
@@ -71,9 +74,9 @@ def read_project(
     if linked is None:
         # Sources that could not be read give no tables: that these are missing is not said as well.
         unmade: set[str | None] = {
-            source.kind for source in spec.sources.values() if source.kind not in sources
+            source.kind for source in spec.sources.values() if source.kind not in given
         }
-        unmade |= {"scores"} if "history" in unmade and "scores" not in sources else set()
+        unmade |= {"scores"} if "history" in unmade and "scores" not in given else set()
         faults.extend(fault for fault in own if fault.table not in unmade)
         return tables
     faults.extend(linked.at_source(fault) for fault in own)
@@ -82,7 +85,7 @@ def read_project(
     return tables
 
 
-def read_people(spec: ProjectFile, root: Path, file: str | None) -> pd.DataFrame:
+def read_people(spec: ProjectFile, to_link: Mapping[str, Source], file: str | None) -> pd.DataFrame:
     """Read the sources of customers: one row per id of a source, its keys normalised.
 
     Raises
@@ -96,7 +99,7 @@ def read_people(spec: ProjectFile, root: Path, file: str | None) -> pd.DataFrame
         )
     faults = Faults()
     people = {name: source for name, source in spec.sources.items() if source.kind == "customers"}
-    tables = {name: source_at(root, source.table) for name, source in people.items()}
+    tables = {name: to_link[name] for name in people}
     sources = read_sources(people, spec.identity, tables, _days(spec), faults, file)
     faults.raise_if_any()
     return nodes_of(sources, spec.identity)
@@ -107,18 +110,18 @@ def _days(spec: ProjectFile) -> Days:
 
 
 def _linked(
-    spec: ProjectFile, root: Path, sources: Mapping[str, Source], file: str | None, faults: Faults
-) -> Linked | None:
+    spec: ProjectFile, root: Path, given: Mapping[str, Source], to_link: Mapping[str, Source],
+    file: str | None, faults: Faults,
+) -> Linked | None:  # fmt: skip
     """Make customers, consents and history of the project's sources, if it has some."""
     if not spec.sources:
         return None
-    for kind in sorted({source.kind for source in spec.sources.values()} & set(sources)):
+    for kind in sorted({source.kind for source in spec.sources.values()} & set(given)):
         message = f"{kind} are given under tables and made of sources as well"
         faults.add(message, file=file, table=kind, hint="Make the table a source too")
     links = spec.identity.links
-    tables = {name: source_at(root, source.table) for name, source in spec.sources.items()}
     proposed = None if links is None else root / links
-    return link(spec.sources, spec.identity, tables, proposed, _days(spec), faults, file=file)
+    return link(spec.sources, spec.identity, to_link, proposed, _days(spec), faults, file=file)
 
 
 def _describe(spec: ProjectFile, root: Path, tables: Tables, linked: Linked) -> None:

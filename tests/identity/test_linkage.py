@@ -8,10 +8,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import shop_and_calls
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 import omniopt as oo
+from omniopt.audit.verify import verify
 from omniopt.errors import BadInput, Faults
 from omniopt.identity import link
 from omniopt.project.sources import DataSource, Identity
@@ -51,6 +53,36 @@ def test_four_sources_are_five_customers(tmp_path: Path) -> None:
     )
     assert report["placeholders"]["value"].tolist() == ["na@na", "0000"]
     assert set(tables.inputs) >= {"sources.crm", "sources.calls"}
+
+
+def test_sources_may_be_frames(tmp_path: Path) -> None:
+    from_files = oo.Project.load(shop_and_calls.write(tmp_path))
+    said = yaml.safe_load(PROJECT)
+
+    def frame(name: str) -> pd.DataFrame:
+        return pd.read_csv(tmp_path / name, dtype=str, keep_default_na=False)
+
+    sources = {name: source | {"table": frame(source["table"])} for name, source in said["sources"].items()}
+    given = {name: frame(file) for name, file in said["tables"].items()}
+    made = oo.Project.from_frames(
+        said["policy"], horizon=said["horizon"], seed=1, sources=sources, identity=said["identity"], **given
+    )
+    tables, expected = made.read(), from_files.read()
+    for name in ("customers", "consents", "history"):
+        pd.testing.assert_frame_equal(getattr(tables, name), getattr(expected, name))
+    assert tables.inputs["sources.crm"]["source"] == "in memory"
+    pd.testing.assert_frame_equal(made.people(), from_files.people())
+    plan = oo.optimize(made)
+    assert plan.objective == oo.optimize(from_files).objective
+    plan.save(tmp_path / "plan")
+    assert verify(tmp_path / "plan", made).findings == []
+
+
+def test_what_is_wrong_with_sources_in_memory_is_told_at_once() -> None:
+    sources = {"crm": {"kind": "customer", "table": pd.DataFrame({"customer_id": ["1"]})}, "shop": "a.csv"}
+    with pytest.raises(BadInput) as told:
+        oo.Project.from_frames({"objective": "value"}, sources=sources, actions=pd.DataFrame())
+    assert ["sources.crm.kind" in str(f) or "sources.shop" in str(f) for f in told.value.faults] == [True] * 2
 
 
 def test_the_newest_source_may_win(tmp_path: Path) -> None:
