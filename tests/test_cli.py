@@ -281,6 +281,22 @@ def test_verify_believes_an_honest_plan(project: Path, tmp_path: Path) -> None:
     assert "holds what it says" in omniopt("verify", out).stdout
 
 
+def test_verify_reads_the_project_through_the_links_it_was_made_through(
+    project: Path, tmp_path: Path
+) -> None:
+    linked = tmp_path / "linked"
+    linked.mkdir()
+    for file in project.iterdir():
+        (linked / file.name).symlink_to(file)
+    # The one policy that is no link is the one that counts.
+    (linked / "policy.yaml").unlink()
+    text = (project / "policy.yaml").read_text()
+    (linked / "policy.yaml").write_text(f"# of another hash\n{text}")
+    assert omniopt("optimize", linked, "--out", tmp_path / "out").exit_code == 0
+    result = omniopt("verify", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+
+
 def test_verify_finds_a_raised_objective(project: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     omniopt("optimize", project, "--out", out)

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omniopt.tables import read_parquet, write_csv, write_parquet
+from omniopt.tables import write as writing
 
 FRAME = pd.DataFrame(
     {
@@ -109,3 +110,17 @@ def test_no_cell_of_text_begins_as_a_formula(
         plain = cell.replace("\r\n", "\n").replace("\r", "\n")
         assert row[0] in (plain, f"'{plain}")
         assert not row[0].startswith(("=", "+", "-", "@", "\t", "\r"))
+
+
+@pytest.mark.parametrize("cuts", [[], [0], [3], [4], [1, 5, 9], [4, 8], [10]])
+def test_parts_are_written_as_the_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cuts: list[int]
+) -> None:
+    monkeypatch.setattr(writing, "ROW_GROUP", 4)
+    whole = pd.concat([FRAME] * 5, ignore_index=True)
+    ends = [0, *cuts, len(whole)]
+    writing.write_parts((whole.iloc[a:b] for a, b in zip(ends, ends[1:], strict=False)), tmp_path / "parts")
+    write_parquet(whole, tmp_path / "whole")
+    assert (tmp_path / "parts").read_bytes() == (tmp_path / "whole").read_bytes()
+    groups = pq.ParquetFile(tmp_path / "parts").metadata
+    assert [groups.row_group(i).num_rows for i in range(groups.num_row_groups)] == [4, 4, 2]

@@ -6,6 +6,7 @@ Its other candidates give way; where the rules allow none, the unit is left to t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,18 +85,19 @@ class Trial:
         told[at >= 0] = self.draws.probability[at[at >= 0]]
         return told
 
-    def frame(self) -> pd.DataFrame:
-        """Return who was in which arm, as a table of experiments has it.
+    def scopes(self) -> Iterator[tuple[str, pd.DataFrame]]:
+        """Yield who was in which arm, of all offers and then of each, as a table of experiments has it.
 
-        Returns
-        -------
-        DataFrame
+        Yields
+        ------
+        offer : str
+            Empty for all offers.
+        rows : DataFrame
             customer_id, offer_id (missing: all offers), arm, probability, stratum, date. Customers who were
             to get a contact at random and whose rules allow none are in no arm of all offers.
         """
         held, some = self.held, self.customers
         control, explore = self.held.learning.control or Control(), self.held.learning.explore
-        parts = []
         if control.share is not None or explore is not None:
             out, tried = control.share or 0.0, explore.share if explore else 0.0
             explored = held.explored[some]
@@ -103,12 +105,13 @@ class Trial:
             free = np.where(held.pinned[some], 1.0, 1.0 - tried)
             chance_of = np.select([arm == 1, arm == 2], [out, (1 - out) * tried], (1 - out) * free)
             known = ~explored if self.draws is None else ~explored | self.draws.resolved[some]
-            parts.append((some[known], -1, arm[known], chance_of[known]))
+            yield "", self._part(some[known], -1, arm[known], chance_of[known])
         if control.per_offer is not None:
+            ids = self.catalogue.ids("offer")
             for code in np.unique(self.catalogue.actions.codes["offer"]):
                 arm = held.offers[code, some].astype(np.int64)
-                parts.append((some, code, arm, np.where(arm == 1, control.per_offer, 1 - control.per_offer)))
-        return pd.concat([self._part(*part) for part in parts], ignore_index=True)
+                chance_of = np.where(arm == 1, control.per_offer, 1 - control.per_offer)
+                yield str(ids[code]), self._part(some, code, arm, chance_of)
 
     def _part(self, customer: np.ndarray, offer: int, arm: np.ndarray, chance: np.ndarray) -> pd.DataFrame:
         start = self.catalogue.start

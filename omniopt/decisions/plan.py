@@ -7,7 +7,9 @@ import os
 import shutil
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,7 @@ from omniopt.decisions.exploration import Trial
 from omniopt.decisions.problem import Problem
 from omniopt.errors import BadInput
 from omniopt.tables import read_parquet, sha256_of, write_parquet
+from omniopt.tables.write import write_parts
 
 if TYPE_CHECKING:
     from omniopt.decisions.large.shape import Large
@@ -56,9 +59,8 @@ class Plan:
         The response model's scores, where the project has no scores of its own.
     problem : Problem, Large or None
         The problem solved; None for a plan read from a folder.
-    experiment : DataFrame or None
-        Who was in which arm, where the policy says ``learning``: customer_id, offer_id (missing: all
-        offers), arm, probability, stratum, date.
+    arms : Trial, DataFrame or None
+        What `experiment` is made of.
     """
 
     certificate: dict[str, Any]
@@ -67,7 +69,29 @@ class Plan:
     alternatives: pd.DataFrame
     scores: pd.DataFrame | None = None
     problem: Problem | Large | None = field(default=None, repr=False)
-    experiment: pd.DataFrame | None = field(default=None, repr=False)
+    arms: Trial | pd.DataFrame | None = field(default=None, repr=False)
+
+    @cached_property
+    def experiment(self) -> pd.DataFrame | None:
+        """Who was in which arm, where the policy says ``learning``; else None.
+
+        customer_id, offer_id (missing: all offers), arm, probability, stratum, date: a row for each customer
+        and each offer with a control group of its own, besides that of all offers. `scopes` holds fewer at
+        once.
+        """
+        if isinstance(self.arms, Trial):
+            return pd.concat([rows for _, rows in self.arms.scopes()], ignore_index=True)
+        return self.arms
+
+    def scopes(self) -> Iterator[tuple[str, pd.DataFrame]]:
+        """Yield the rows of `experiment` part by part: those of all offers (""), then those of each."""
+        if isinstance(self.arms, Trial):
+            yield from self.arms.scopes()
+        elif self.arms is not None and self.arms.empty:
+            yield "", self.arms
+        elif self.arms is not None:
+            for offer, rows in self.arms.groupby(self.arms["offer_id"].fillna("")):
+                yield str(offer), rows
 
     @property
     def status(self) -> str:
@@ -131,12 +155,15 @@ class Plan:
         began = time.perf_counter()
         certificate = dict(self.certificate)
         if self.problem is not None and self.problem.project.file is not None:
-            certificate["project"] = os.path.relpath(self.problem.project.file.resolve(), folder.resolve())
+            file = self.problem.project.file
+            # The file may be a link; its folder, where the tables are, is that of the link.
+            place = file.parent.resolve() / file.name
+            certificate["project"] = os.path.relpath(place, folder.resolve())
         write_parquet(self.contacts, staging / "plan.parquet")
         write_parquet(self.dropped, staging / "dropped.parquet")
         write_parquet(self.alternatives, staging / "alternatives.parquet")
-        if self.experiment is not None:
-            write_parquet(self.experiment, staging / "experiment.parquet")
+        if self.arms is not None:
+            write_parts((rows for _, rows in self.scopes()), staging / "experiment.parquet")
         if self.scores is not None:
             write_parquet(self.scores, staging / "scores.parquet")
             sha256 = sha256_of(staging / "scores.parquet")
@@ -162,11 +189,11 @@ class Plan:
         plan, dropped, alternatives = (
             read_parquet(folder / f"{n}.parquet") for n in ("plan", "dropped", "alternatives")
         )
-        scores, experiment = (
+        scores, arms = (
             read_parquet(folder / name) if (folder / name).is_file() else None
             for name in ("scores.parquet", "experiment.parquet")
         )
-        return cls(certificate, plan, dropped, alternatives, scores, experiment=experiment)
+        return cls(certificate, plan, dropped, alternatives, scores, arms=arms)
 
     def with_trial(self, trial: Trial | None) -> Plan:
         """Return the plan with what it says of control groups and of contacts drawn at random."""
@@ -176,7 +203,7 @@ class Plan:
         contacts = self.contacts
         if trial.draws is not None:
             contacts = contacts.assign(probability=trial.probabilities(contacts))
-        return replace(self, certificate=told, contacts=contacts, experiment=trial.frame())
+        return replace(self, certificate=told, contacts=contacts, arms=trial)
 
 
 def frame_of(

@@ -72,14 +72,12 @@ def powers(plan: Plan) -> pd.DataFrame:
         ``money`` (predicted of a treated customer), ``detectable_rate`` and ``detectable_money``: the
         smallest difference per customer that is found with 80 % power at 5 %, two-sided.
     """
-    assert plan.experiment is not None
-    scope = plan.experiment["offer_id"].fillna("").astype("str")
+    groups = {entry.get("offer", ""): entry for entry in plan.certificate["learning"] if "drawn" not in entry}
     rows = []
-    for entry in plan.certificate["learning"]:
-        if "drawn" in entry:
+    for offer, arms in plan.scopes():
+        if offer not in groups:  # those who explore are told apart from the treated, without a control group
             continue
-        offer = entry.get("offer", "")
-        arms = plan.experiment[scope == offer]
+        entry = groups[offer]
         treated = arms.loc[arms["arm"] == "treated", "customer_id"]
         held = int((arms["arm"] == "control").sum())
         mine = plan.contacts[plan.contacts["customer_id"].isin(treated)]
@@ -134,9 +132,10 @@ def summary(project: Project, plan: Plan, gap: float, time_limit: float | None) 
     gap, time_limit : float, float or None
         As for `costs`.
     """
-    if plan.experiment is None:
+    if plan.arms is None:
         return None
-    shares, p = strata(plan.experiment)
+    _, first = next(plan.scopes())
+    shares, p = strata(first)
     return {
         "groups": plan.certificate["learning"],
         "powers": _plain(powers(plan)),

@@ -10,6 +10,7 @@ from omniopt.decisions.plan import Plan
 from omniopt.runs.html import Fragment, number, paragraph, percent, table
 from omniopt.runs.notebook import Run
 from omniopt.runs.report import Result
+from omniopt.tables.write import write_parts
 
 NAME = "learning"  # of the file that notebook 03 leaves
 #: Below this, chance alone hardly made the shares of the strata so unequal.
@@ -19,8 +20,9 @@ UNBALANCED = 0.001
 def keep(run: Run, plan: Plan, found: dict[str, Any] | None) -> None:
     """Leave for the report what `omniopt.learning.control.summary` found, and the run's id with the arms."""
     run.keep(NAME, found)
-    if plan.experiment is not None:
-        run.keep("experiment", plan.experiment.assign(run_id=run.manifest["run_id"]))
+    if plan.arms is not None:
+        rows = (part.assign(run_id=run.manifest["run_id"]) for _, part in plan.scopes())
+        write_parts(rows, run.folder / "experiment.parquet")
 
 
 def section(result: Result) -> Fragment:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+ROW_GROUP = 1 << 20
 #: A cell that begins with one of these may be run as a formula by a spreadsheet.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 #: Text that has to be looked at cell by cell.
@@ -24,13 +27,44 @@ def write_parquet(frame: pd.DataFrame, path: Path | str) -> None:
     path : Path or str
         The file; it is replaced if it exists.
     """
+    write_parts([frame], path)
+
+
+def write_parts(frames: Iterable[pd.DataFrame], path: Path | str) -> None:
+    """Write frames one after another as Parquet, as `write_parquet` writes all of them at once.
+
+    Parameters
+    ----------
+    frames : iterable of DataFrame
+        One at least, all with the same columns; no more than one is held, and a row group besides.
+    path : Path or str
+        The file; it is replaced if it exists.
+    """
+    with contextlib.ExitStack() as stack:
+        left, writer = None, None
+        for frame in frames:
+            rows = _stored(frame)
+            if writer is None or left is None:
+                # Without the schemas of pandas and Arrow the bytes depend on the rows alone, not on who
+                # wrote them.
+                writer = pq.ParquetWriter(
+                    path, rows.schema, compression="zstd", version="2.6", store_schema=False
+                )
+                stack.enter_context(writer)
+            else:
+                rows = pa.concat_tables([left, rows])
+            # Some are left for the end, else the last group might be empty.
+            full = max(len(rows) - 1, 0) // ROW_GROUP * ROW_GROUP
+            if full:
+                writer.write_table(rows.slice(0, full), ROW_GROUP)
+            left = rows.slice(full)
+        assert writer is not None and left is not None
+        writer.write_table(left, ROW_GROUP)
+
+
+def _stored(frame: pd.DataFrame) -> pa.Table:
     table = pa.Table.from_pandas(frame, preserve_index=False)
-    columns = [_as_stored(column) for column in table.columns]
-    # Without the schemas of pandas and Arrow the bytes depend on the rows alone, not on who wrote them.
-    stored = pa.table(columns, names=table.column_names)
-    pq.write_table(
-        stored, path, compression="zstd", version="2.6", store_schema=False, row_group_size=1 << 20
-    )
+    return pa.table([_as_stored(column) for column in table.columns], names=table.column_names)
 
 
 def read_parquet(path: Path | str) -> pd.DataFrame:

@@ -124,6 +124,19 @@ def test_who_is_held_out_gets_nothing_and_who_explores_one_contact(solver: str, 
     assert oo.decisions.Plan.load(tmp_path).experiment.equals(plan.experiment)
 
 
+def test_arms_come_scope_by_scope_and_are_written_alike(tmp_path: Path) -> None:
+    plan = oo.optimize(project(LEARNING))
+    scopes = dict(plan.scopes())
+    assert list(scopes) == ["", "x", "y", "z"]
+    assert pd.concat(scopes.values(), ignore_index=True).equals(plan.experiment)
+    plan.save(tmp_path / "one")
+    loaded = oo.decisions.Plan.load(tmp_path / "one")
+    assert control.powers(loaded).equals(control.powers(plan))
+    loaded.save(tmp_path / "two")
+    one, two = (tmp_path / name / "experiment.parquet" for name in ("one", "two"))
+    assert one.read_bytes() == two.read_bytes()
+
+
 def test_a_household_is_held_out_as_a_whole() -> None:
     made = project({"control": {"share": 0.3, "unit": "household"}, "explore": {"share": 0.3}})
     plans = [oo.optimize(made, solver=solver) for solver in ("exact", "decomposed")]
