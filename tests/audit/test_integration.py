@@ -11,6 +11,7 @@ import pytest
 import worlds
 from click.testing import CliRunner
 from mini import edit, edit_plan
+from portions import slow_after
 
 import omniopt as oo
 from omniopt.audit import verify
@@ -33,12 +34,12 @@ def assert_stands(tmp_path: Path, seed: int, everything: bool = False) -> None:
     assert result.bound_proven is not None and result.bound_proven >= plan.objective - 1e-6
 
 
-@pytest.mark.parametrize("seed", range(16))
+@pytest.mark.parametrize("seed", slow_after(8, 16))
 def test_a_plan_of_the_optimiser_stands(tmp_path: Path, seed: int) -> None:
     assert_stands(tmp_path, seed)
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", slow_after(6, 12))
 def test_a_plan_under_every_kind_of_rule_stands(tmp_path: Path, seed: int) -> None:
     assert_stands(tmp_path, seed, everything=True)
 

@@ -9,6 +9,7 @@ from random import Random
 import pandas as pd
 import pytest
 import tiny
+from portions import slow_after
 
 import omniopt as oo
 from omniopt.audit.plan import COLUMNS
@@ -33,7 +34,7 @@ def assert_accepted(number: int, folder: Path, **options: object) -> None:
     assert sign * (verdict.bound_proven - plan.objective) >= -1e-6
 
 
-@pytest.mark.parametrize("number", range(32))
+@pytest.mark.parametrize("number", slow_after(12, 32))
 def test_the_check_accepts_what_the_optimizer_plans(number: int, tmp_path: Path) -> None:
     assert_accepted(number, tmp_path)
 
@@ -47,7 +48,7 @@ def test_the_check_accepts_hundreds_of_plans(hundred: int, tmp_path: Path) -> No
         assert_accepted(number, folder, solver="exact" if number % 3 == 0 else "auto")
 
 
-@pytest.mark.parametrize("ten", range(4))
+@pytest.mark.parametrize("ten", slow_after(1, 4))
 def test_any_choice_is_judged_as_brute_force_judges_it(ten: int, tmp_path: Path) -> None:
     """Good and bad choices alike: whether they keep the rules, and what they are worth."""
     for number in range(10 * ten, 10 * ten + 10):

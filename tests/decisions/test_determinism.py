@@ -13,8 +13,10 @@ from random import Random
 
 import numpy as np
 import pandas as pd
+import pytest
 import tiny
 from agree import in_order, rows_of, sorted_as
+from portions import slow_after
 
 import omniopt as oo
 
@@ -104,8 +106,9 @@ def test_order_of_rows_and_columns_changes_nothing(tmp_path: Path) -> None:
     assert len(first.contacts) > 40
 
 
-def test_order_changes_nothing_in_random_projects(tmp_path: Path) -> None:
-    for number in range(3000, 3025):
+@pytest.mark.parametrize("part", slow_after(1, 3))
+def test_order_changes_nothing_in_random_projects(part: int, tmp_path: Path) -> None:
+    for number in range(3000 + 10 * part, 3010 + 10 * part):
         case = tiny.make(Random(number))
         try:
             first = solve(case)

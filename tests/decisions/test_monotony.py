@@ -13,11 +13,12 @@ import pytest
 import tiny
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
+from portions import slow_after
 
 import omniopt as oo
 
 NUMBERS = st.integers(0, 10**9)
-QUICK = settings(max_examples=40, deadline=None, derandomize=True, database=None)
+QUICK = settings(max_examples=20, deadline=None, derandomize=True, database=None)
 SECTIONS = ("eligibility", "limits", "contact", "conflicts", "requires")
 NEVER_NEGATIVE = ("contacts", "minutes", "weight", "cost", "cost + 0.5 * contacts")
 
@@ -135,11 +136,11 @@ def names_fixed_cost(policy: Mapping[str, Any]) -> bool:
     return any("fixed_cost" in str([r.get("measure"), r.get("over")]) for r in policy["limits"])
 
 
-@pytest.mark.parametrize("part", [0, 1])
+@pytest.mark.parametrize("part", slow_after(1, 4))
 @QUICK
 @given(number=NUMBERS)
 def test_relaxing_one_rule_never_lowers_the_optimum(part: int, number: int) -> None:
-    random = Random(2 * number + part)
+    random = Random(4 * number + part)
     case = tiny.make(random)
     options = relaxations(case.policy)
     if not options:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import tiny
 from bank import decide, project, table, tables_of
+from portions import slow_after
 
 import omniopt as oo
 from omniopt.decisions import build_problem
@@ -42,7 +43,7 @@ def plans(case: tiny.Case) -> list[tuple[int, ...]]:
     return [chosen for chosen in sets if reference.keeps_all(chosen)]
 
 
-@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize("part", slow_after(1, 4))
 def test_the_same_plans_are_possible_without_any_and_without_all_of_them(part: int) -> None:
     seen: Counter[tuple[str, str]] = Counter()
     for number in range(25 * part, 25 * part + 25):
@@ -154,9 +155,10 @@ def test_the_certificate_names_what_changes_nothing_and_what_binds_nowhere() -> 
     ]  # fmt: skip
 
 
-def test_without_all_that_binds_nowhere_the_bound_stays() -> None:
+@pytest.mark.parametrize("part", slow_after(1, 3))
+def test_without_all_that_binds_nowhere_the_bound_stays(part: int) -> None:
     seen = 0
-    for number in range(50):
+    for number in range(20 * part, 20 * part + 20):
         case = tiny.make(Random(number))
         try:
             plan = oo.optimize(case.project(), gap=0.0)
@@ -169,7 +171,7 @@ def test_without_all_that_binds_nowhere_the_bound_stays() -> None:
             sign = 1 if plan.certificate["sense"] == "maximise" else -1
             assert sign * best.objective <= sign * plan.certificate["bound_from_prices"] + 1e-6
             seen += len(names)
-    assert seen > 15
+    assert seen > 5
 
 
 def test_nothing_binds_nowhere_while_a_better_plan_may_be_missing() -> None:

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import tiny
 from bank import decide, entry, project, table, tables_of
+from portions import slow_after
 from scipy.optimize import linprog
 
 import omniopt as oo
@@ -74,7 +75,7 @@ def check_range(model: Model, solved: relax.Relaxation, row: int, found: PriceRa
     assert found.degenerate == (abs(found.more - found.less) > 1e-5 or math.isinf(found.more - found.less))
 
 
-@pytest.mark.parametrize("part", range(6))
+@pytest.mark.parametrize("part", slow_after(2, 6))
 def test_ranges_on_random_projects(part: int, monkeypatch: pytest.MonkeyPatch) -> None:
     checked, degenerate, open_ended = 0, 0, 0
     if part % 2:  # the relaxation begins with few of the columns

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import tiny
 from binned import binned
+from portions import slow_after
 
 import omniopt as oo
 from omniopt.actions.candidates import Candidates, build_candidates
@@ -19,7 +20,7 @@ from omniopt.errors import BadInput, Faults
 from omniopt.rules.eligibility import drop_ineligible
 from omniopt.rules.limits import Coupling
 
-SEEDS = [*range(60), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(60, 400))]
+SEEDS = slow_after(20, 400)
 
 
 def problem_of(seed: int) -> Problem | None:

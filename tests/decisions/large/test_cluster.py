@@ -101,7 +101,7 @@ def assert_agree(here: Engine, there: Engine, worth: np.ndarray) -> None:
         same(here.sweep(worth, **options), there.sweep(worth, **options))
     same(here.best(worth), there.best(worth))
     same(here.best(worth, width=0.5, noise=0.25), there.best(worth, width=0.5, noise=0.25))
-    (rest, close), (rest_there, close_there) = here.near(worth, 0.3), there.near(worth, 0.3)
+    (rest, close, _), (rest_there, close_there, _) = here.near(worth, 0.3), there.near(worth, 0.3)
     same(rest, rest_there)
     assert 0 < close.units < UNITS
     same(close.sweep(worth, width=0.5, curvature=True), close_there.sweep(worth, width=0.5, curvature=True))

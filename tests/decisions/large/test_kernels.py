@@ -97,11 +97,12 @@ def test_sums(kind, width):
 def test_near_units_are_taken_apart():
     case = Case(5, units=500)
     margin, whole = case.engine.best(case.table).margin, case.engine.sweep(case.table)
-    rest, close = case.engine.near(case.table, 0.4)
+    rest, close, settled = case.engine.near(case.table, 0.4)
     assert close.units == (margin < 0.4).sum()
     inside = close.sweep(case.table)
     assert rest.value + inside.value == pytest.approx(whole.value)
     assert rest.use + inside.use == pytest.approx(whole.use)
+    assert np.array_equal(settled, case.engine.chosen(case.table, close.origin))
 
 
 def test_any_number_of_threads_gives_the_same(monkeypatch):

@@ -13,6 +13,7 @@ import pytest
 import tiny
 from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
+from portions import slow_after
 
 import omniopt as oo
 from omniopt.decisions.large.build import build_large
@@ -26,7 +27,7 @@ from omniopt.errors import Infeasible
 
 NUMBERS = st.integers(0, 10**9)  # a case can be made again by its number: tiny.make(Random(number))
 QUICK = settings(
-    max_examples=60, deadline=None, derandomize=True, database=None, phases=(Phase.explicit, Phase.generate),
+    max_examples=15, deadline=None, derandomize=True, database=None, phases=(Phase.explicit, Phase.generate),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )  # fmt: skip
 SAME = ("objective", "bound", "gap", "gap_target", "status", "bound_from_prices", "fixed_cost", "penalties",
@@ -91,10 +92,11 @@ def by_worth(frame: pd.DataFrame) -> pd.DataFrame:
     return ranked.drop(columns="rank").reset_index(drop=True)
 
 
+@pytest.mark.parametrize("part", slow_after(1, 4))
 @settings(QUICK)
 @given(number=NUMBERS)
-def test_says_what_small_problems_say_of_the_same_plan(number: int) -> None:
-    case = tiny.make(Random(number))
+def test_says_what_small_problems_say_of_the_same_plan(part: int, number: int) -> None:
+    case = tiny.make(Random(4 * number + part))
     note(str(case))
     project = case.project()
     try:

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import tiny
 from binned import binned
+from portions import slow_after
 
 import omniopt as oo
 from omniopt.decisions.large.shape import FREE, ONE
@@ -103,7 +104,7 @@ def crowd(r: Random, case: tiny.Case, size: int) -> tiny.Case:
     return tiny.Case(tables, case.policy, case.horizon, case.multi_valued)
 
 
-SEEDS = [*range(60), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(60, 600))]
+SEEDS = slow_after(20, 600)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -12,6 +12,7 @@ import pytest
 import tiny
 from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
+from portions import slow_after
 
 import omniopt as oo
 from omniopt.decisions.certificate import limit_entries
@@ -24,7 +25,7 @@ from omniopt.errors import BadInput
 
 NUMBERS = st.integers(0, 10**9)  # a case can be made again by its number: tiny.make(Random(number))
 QUICK = settings(
-    max_examples=60, deadline=None, derandomize=True, database=None, phases=(Phase.explicit, Phase.generate),
+    max_examples=20, deadline=None, derandomize=True, database=None, phases=(Phase.explicit, Phase.generate),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )  # fmt: skip
 POLICY = {
@@ -122,10 +123,11 @@ def unit_rows(large: Large) -> list[Any]:
     return sorted((int(u), rows.names[r], *map(int, b), m) for u, r, *b, m in listed)
 
 
+@pytest.mark.parametrize("part", slow_after(1, 3))
 @settings(QUICK)
 @given(number=NUMBERS)
-def test_other_bounds_on_the_same_columns(number: int) -> None:
-    case = tiny.make(Random(number))
+def test_other_bounds_on_the_same_columns(part: int, number: int) -> None:
+    case = tiny.make(Random(3 * number + part))
     note(str(case))
     project, random = case.project(), Random(number)
     try:
