@@ -99,8 +99,8 @@ def stability(project: Project, plan: Plan, resamples: int = 10, gap: float = 1e
     Infeasible
         When the scores of a half allow no plan, such as under a minimum of responses.
     """
-    tables = project.read()
-    if tables.scores is not None or tables.candidates is not None or plan.certificate["candidates"] > MOST:
+    tables = project.read(coded=True)
+    if tables.scores is not None or tables.brings_candidates or plan.certificate["candidates"] > MOST:
         return None
     seed = project.spec.seed
     rescored = [row for number in range(DIVISIONS) for row in _both_ways(project, seed, number, gap)]

@@ -215,8 +215,8 @@ class Project:
         BadInput
             With everything that is wrong in all tables.
         """
-        kind = "coded" if coded else "tables"
-        if coded and kind not in self._cache and "tables" in self._cache:
+        kind = "coded" if coded and "candidates" in self._sources() else "tables"
+        if kind == "coded" and kind not in self._cache and "tables" in self._cache:
             self._cache[kind] = with_codes(self._cache["tables"])
         if kind not in self._cache:
             faults = Faults()

@@ -154,7 +154,7 @@ def _experiment(path: Path, start: datetime.date | None) -> pd.DataFrame | None:
 
 def _shifted(project: Project, start: datetime.date | None) -> Tables:
     """Return the project's tables, with outcomes counted in the run's days: the project may have moved on."""
-    tables = project.read()
+    tables = project.read(coded=True)
     rows, horizon = tables.extra.get("outcomes"), project.spec.horizon
     if rows is None or horizon is None or start is None or "date" not in rows:
         return tables

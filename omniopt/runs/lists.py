@@ -54,7 +54,7 @@ def write_lists(contacts: pd.DataFrame, project: Project, folder: Path) -> dict[
     BadInput
         A template names a column that does not exist.
     """
-    tables = project.read()
+    tables = project.read(coded=True)
     fields = merge_fields(tables)
     whole = _with_details(contacts, project, fields)
     folder.mkdir(parents=True, exist_ok=True)
@@ -126,7 +126,7 @@ def clock(minutes: float | None) -> str | None:
 
 def _with_details(contacts: pd.DataFrame, project: Project, fields: list[str]) -> pd.DataFrame:
     """The contacts with template, send window, time zone and merge fields; empty where a project has none."""
-    tables = project.read()
+    tables = project.read(coded=True)
     whole = contacts[["customer_id", "action_id", "offer_id", "channel", "date", "fallback"]].copy()
     whole["template"] = _look_up(whole["offer_id"], tables.offers, "offer_id", "template")
     whole["timezone"] = _look_up(whole["customer_id"], tables.customers, "customer_id", "timezone")

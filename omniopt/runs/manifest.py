@@ -58,7 +58,7 @@ def begin(project: Project, run_id: str, parameters: Mapping[str, Any], report_o
         "report_only": report_only,
         "parameters": dict(parameters),
         "seed": project.spec.seed,
-        "inputs": project.read().inputs,
+        "inputs": project.read(coded=True).inputs,
         "versions": versions(),
         "started": now(),
         "finished": None,

@@ -41,18 +41,18 @@ class Run:
 
     @property
     def tables(self) -> Tables:
-        """The project's tables."""
-        return self.project.read()
+        """The project's tables; candidates as codes, for no notebook looks at them one by one."""
+        return self.project.read(coded=True)
 
     @property
     def needs_scores(self) -> bool:
         """Whether values are worked out from scores; a project may bring candidates with values instead."""
-        return self.tables.candidates is None or self.tables.scores is not None
+        return not self.tables.brings_candidates or self.tables.scores is not None
 
     @property
     def own_model(self) -> bool:
         """Whether scores are those of a model made here; a project may bring scores or candidates."""
-        return self.tables.candidates is None and self.tables.scores is None
+        return not self.tables.brings_candidates and self.tables.scores is None
 
     def scores(self) -> pd.DataFrame | None:
         """The scores that notebook 02 left; None where it makes none, whatever lies in the folder.

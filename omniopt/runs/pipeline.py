@@ -142,8 +142,8 @@ def prepare(
     steps = find_steps(share.notebooks(project.root))
     declared = parameters.merge({step.name: inspect(step) for step in steps})
     typed = parameters.coerce(given, declared, {"solver": SOLVERS})
-    lists.merge_fields(project.read())
     decisions.check(project)
+    lists.merge_fields(project.read(coded=True))
     values = {
         step.name: {name: value for name, value in typed.items() if step.name in declared[name].notebooks}
         for step in steps

@@ -39,7 +39,7 @@ def model(run: Run) -> Fragment:
     """How good the response model is, on a period later than the one it was trained on."""
     report, bins = run.mapping("model"), run.frame("calibration")
     if not run.own_model:
-        brought = "candidates" if run.tables.candidates is not None else "scores"
+        brought = "candidates" if run.tables.brings_candidates else "scores"
         return Fragment(
             paragraph(f"The project brings its own {brought}; no model was made, and none is judged here.")
         )

@@ -22,8 +22,7 @@ def customers(tables: Tables, profile: pd.DataFrame | None) -> Fragment:
     profile : DataFrame or None
         One row per customer, from `omniopt.knowledge.profile`; None where there is no history.
     """
-    known = tables.customers if tables.customers is not None else tables.candidates
-    made = [("Customers", number(0 if known is None else known["customer_id"].nunique()), "")]
+    made = [("Customers", number(_how_many(tables)), "")]
     if profile is None:
         return Fragment(tiles(made) + paragraph("There is no history: nothing is known of earlier contacts."))
     made += [
@@ -47,6 +46,13 @@ def customers(tables: Tables, profile: pd.DataFrame | None) -> Fragment:
         "highest": measures.max().to_numpy(),
     })  # fmt: skip
     return Fragment(tiles(made) + table(summary))
+
+
+def _how_many(tables: Tables) -> int:
+    if tables.coded is not None and tables.customers is None:
+        return len(tables.coded.customer_ids)
+    known = tables.customers if tables.customers is not None else tables.candidates
+    return 0 if known is None else known["customer_id"].nunique()
 
 
 def attributes(tables: Tables) -> Fragment:

@@ -94,6 +94,11 @@ class Tables:
     inputs: dict[str, dict[str, Any]] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def brings_candidates(self) -> bool:
+        """Whether the project gives its candidates, instead of having them made of scores."""
+        return self.candidates is not None or self.coded is not None
+
 
 def read_tables(
     sources: Mapping[str, Source],

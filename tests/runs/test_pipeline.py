@@ -18,7 +18,8 @@ from handmade import write_notebooks
 from omniopt import decisions
 from omniopt.errors import BadInput, Fault, Infeasible, NotebookFailed, StoppedWithoutPlan
 from omniopt.project import Project
-from omniopt.runs import pipeline
+from omniopt.runs import pipeline, show
+from omniopt.runs.notebook import Run
 
 GOOD = {
     "ok": True,
@@ -301,3 +302,17 @@ def test_a_stopped_command_leaves_no_run_folder_and_no_kernel(
     while Path(f"/proc/{kernel}").exists() and time.monotonic() < until:
         time.sleep(0.1)
     assert not Path(f"/proc/{kernel}").exists()
+
+
+def test_candidates_are_no_frame_where_none_is_needed(tmp_path: Path) -> None:
+    """Millions of them would take longer to read so than to decide on."""
+    (tmp_path / "actions.csv").write_text("action_id,offer_id,channel\na,o,call\nb,o,mail\n")
+    (tmp_path / "candidates.csv").write_text("customer_id,action_id,value\nx,a,1\nx,b,1\ny,a,1\n")
+    (tmp_path / "omniopt.yaml").write_text(
+        "{version: 1, name: two, policy: {objective: value}, "
+        "tables: {actions: actions.csv, candidates: candidates.csv}}"
+    )
+    run = Run(Project.load(tmp_path), tmp_path / "run")
+    assert run.tables.candidates is None
+    assert (run.needs_scores, run.own_model) == (False, False)
+    assert '<div class="figure">2</div>' in show.customers(run.tables, None).html
