@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
+import gc
+import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
 from omniopt import __version__
 from omniopt.answers import (
     BAD_INPUT,
+    BUG,
     INTERRUPTED,
     Commands,
     a_path,
@@ -105,6 +111,8 @@ def optimize(
     import omniopt as oo
 
     loaded = oo.Project.load(project)
+    if solver != "exact":
+        loaded.read_ahead()  # what solves is imported meanwhile
     start = None if warm_start is None else oo.Plan.load(warm_start)
     try:
         with progress() as tell:
@@ -224,11 +232,28 @@ def remove_plan(folder: Path) -> bool:
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line, in a process that ends with it."""
+    gc.set_threshold(50_000)  # a command makes many objects that last: looking through them often is in vain
+    status: Any = BUG
+
+    def end() -> None:
+        with contextlib.suppress(OSError, ValueError):  # Python's own way out says what cannot be written
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(status)
+
+    # Registered first, it is called last: all is closed by then, and to take apart what is left would take
+    # longer than many a command.
+    atexit.register(end)
     try:
         cli()
+    except SystemExit as left:
+        status = left.code
     except KeyboardInterrupt:  # before a command began
-        sys.exit(INTERRUPTED)
+        status = INTERRUPTED
+    if status in (BAD_INPUT, INTERRUPTED):
+        end()  # nobody waits for what threads are still at
+    sys.exit(status)
 
 
 if __name__ == "__main__":

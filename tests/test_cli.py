@@ -122,6 +122,26 @@ def test_the_module_is_the_command() -> None:
     assert (said.returncode, said.stdout.strip()) == (0, f"omniopt, version {oo.__version__}")
 
 
+def test_a_process_ends_with_all_said_and_its_status(project: Path) -> None:
+    command = [sys.executable, "-m", "omniopt", "check", "--json"]
+    good = subprocess.run([*command, str(project)], capture_output=True, text=True)
+    assert (good.returncode, good.stderr, json.loads(good.stdout)["ok"]) == (0, "", True)
+    bad = subprocess.run([*command, "nowhere"], capture_output=True, text=True)
+    assert (bad.returncode, json.loads(bad.stdout)["exit_status"]) == (2, 2)
+    assert "nowhere" in bad.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full to write to")
+def test_what_cannot_be_written_is_no_success(project: Path) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "omniopt", "check", str(project)],
+            stdout=full, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    assert done.returncode != 0
+    assert "No space left" in done.stderr
+
+
 # ---- check
 
 

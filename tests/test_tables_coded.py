@@ -258,6 +258,41 @@ def test_tables_that_were_read_are_coded_without_reading_again(
     same(found, code_frame(frame()))
 
 
+def test_a_file_without_rows_adds_nothing(tmp_path: Path) -> None:
+    folder = write(tmp_path / "c", frame())
+    table = pq.read_table(folder)
+    with pq.ParquetWriter(folder / "0.parquet", table.schema) as file:
+        file.write_table(table.slice(0, 0))
+    found = read_coded(folder)
+    assert found is not None
+    same(found, code_frame(frame()))
+
+
+def test_reading_may_begin_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    p = project(tmp_path, frame())
+    p.read_ahead()
+    assert not p._ahead  # these are few
+    monkeypatch.setattr("omniopt.project.MANY", len(frame()))
+    p.read_ahead()
+    found = p.read(coded=True)
+    assert found is p.with_decisions(None, None).read(coded=True)
+    assert found.coded is not None
+    same(found.coded, code_frame(frame()))
+
+
+def test_faults_of_what_was_read_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("omniopt.project.MANY", 1)
+    broken = project(tmp_path, BROKEN["unknown customer"](frame()))
+    with pytest.raises(BadInput) as plain:
+        broken.read()
+    again = oo.Project.load(tmp_path)
+    again.read_ahead()
+    for _ in range(2):
+        with pytest.raises(BadInput) as found:
+            again.read(coded=True)
+        assert [str(f) for f in found.value.faults] == [str(f) for f in plain.value.faults]
+
+
 def test_more_actions_than_two_bytes_can_number(tmp_path: Path) -> None:
     rows = pd.DataFrame({"customer_id": "c", "action_id": [f"a{i}" for i in range(70_000)], "value": 1.0})
     found = read_coded(write(tmp_path / "c", rows, group=100_000))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,21 +20,16 @@ from omniopt.project.sources import SqlSource
 from omniopt.tables import Source, Tables, rows_of, sha256_of, with_codes
 
 __all__ = [
-    "CONTACT_KEYS",
-    "LIMIT_KEYS",
-    "PROJECT_FILE",
-    "Horizon",
-    "Project",
-    "ProjectFile",
-    "SqlSource",
-    "read_yaml",
-]
+    "CONTACT_KEYS", "LIMIT_KEYS", "PROJECT_FILE",
+    "Horizon", "Project", "ProjectFile", "SqlSource", "read_yaml",
+]  # fmt: skip
 
 #: What `Project.with_limit` and `Project.with_contact` may change.
 LIMIT_KEYS = tuple(
     "measure where per min max rolling_days over all_or_nothing fixed_cost penalty report_only".split()
 )
 CONTACT_KEYS = tuple("where per min max days every count unit history min_or_none".split())
+MANY = 1_000_000  # candidates from which reading takes a while
 
 
 # Two projects are equal if they are one: frames have no single answer to whether they are equal.
@@ -74,6 +70,7 @@ class Project:
     # Of the files as they were when they were read; they may be edited since.
     _sha256: dict[str, str] = field(default_factory=dict, repr=False)
     _cache: dict[str, Tables] = field(default_factory=dict, repr=False)
+    _ahead: dict[str, Future[Tables]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def load(cls, path: Path | str) -> Project:
@@ -216,17 +213,28 @@ class Project:
             With everything that is wrong in all tables.
         """
         kind = "coded" if coded and "candidates" in self._sources() else "tables"
+        ahead = self._ahead.pop(kind, None)
+        return self._read(kind) if ahead is None else ahead.result()
+
+    def read_ahead(self) -> None:
+        """Begin to read in a thread what `read` is to return with codes, if candidates are many."""
+        source = self._sources().get("candidates")
+        if source is not None and (rows_of(source) or 0) >= MANY:
+            pool = ThreadPoolExecutor(1)
+            self._ahead["coded"] = pool.submit(self._read, "coded")
+            pool.shutdown(wait=False)
+
+    def _read(self, kind: str) -> Tables:
         if kind == "coded" and kind not in self._cache and "tables" in self._cache:
             self._cache[kind] = with_codes(self._cache["tables"])
         if kind not in self._cache:
-            faults = Faults()
-            file = self.file.name if self.file else None
+            faults, file = Faults(), self.file.name if self.file else None
             given = self._sources()
-            tables = read_project(self.spec, self.root, given, self._to_link(), file, coded, faults)
+            tables = read_project(self.spec, self.root, given, self._to_link(), file, kind == "coded", faults)
             if self.spec.annoyance is not None and "candidates" in given:
                 faults.add(
                     "annoyance is worked out for candidates that the project makes itself; these are given",
-                    file=self.file.name if self.file else None,
+                    file=file,
                     hint="Write the expected loss into a column annoyance of candidates",
                 )
             faults.raise_if_any()

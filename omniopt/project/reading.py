@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from omniopt.errors import BadInput, Fault, Faults
-from omniopt.identity import Linked, link, nodes_of, read_sources
 from omniopt.project.file import ProjectFile
 from omniopt.project.sources import SqlSource
 from omniopt.tables import Source, Tables, hide_password, read_tables, sha256_of
 from omniopt.tables.convert import Days
+
+if TYPE_CHECKING:
+    from omniopt.identity import Linked
 
 
 def source_at(root: Path, source: str | SqlSource) -> Source:
@@ -97,6 +100,8 @@ def read_people(spec: ProjectFile, to_link: Mapping[str, Source], file: str | No
         raise BadInput(
             Fault("the project has no sources to link", file=file, hint="Describe them under sources")
         )
+    from omniopt.identity import nodes_of, read_sources
+
     faults = Faults()
     people = {name: source for name, source in spec.sources.items() if source.kind == "customers"}
     tables = {name: to_link[name] for name in people}
@@ -116,6 +121,8 @@ def _linked(
     """Make customers, consents and history of the project's sources, if it has some."""
     if not spec.sources:
         return None
+    from omniopt.identity import link  # compiled code is slow to import
+
     for kind in sorted({source.kind for source in spec.sources.values()} & set(given)):
         message = f"{kind} are given under tables and made of sources as well"
         faults.add(message, file=file, table=kind, hint="Make the table a source too")

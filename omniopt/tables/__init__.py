@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -137,6 +137,7 @@ def read_tables(
     days = Days(horizon_start, horizon_days)
     check.check_presence(sources, faults, project_file)
     tables, frames, whole = Tables(), dict[str, pd.DataFrame](), set[str]()
+    ahead = _read_ahead(sources["candidates"]) if coded and "candidates" in sources else None
     # Tables of the contract come first: what is text in them is text in the tables that rules look up.
     order = sorted(
         sources,
@@ -145,8 +146,8 @@ def read_tables(
     for name in order:
         source = sources[name]
         tables.files[name] = display_name(source, name) or name
-        if coded and name == "candidates":
-            found = _coded(source, frames, whole)
+        if ahead is not None and name == "candidates":
+            found = _coded(ahead, frames, whole)
             if isinstance(found, tuple):
                 tables.coded, digest = found
                 tables.inputs[name] = _input(digest, len(tables.coded), source)
@@ -187,22 +188,31 @@ def with_codes(tables: Tables) -> Tables:
     return replace(tables, candidates=None, coded=code_frame(tables.candidates))
 
 
-def _coded(
-    source: Source, frames: Mapping[str, pd.DataFrame], whole: set[str]
-) -> tuple[Coded, str] | RepeatedKey | None:
-    """Read candidates as codes, and hash them meanwhile; None where that needs the reader of frames."""
+Ahead = tuple[Future[Coded | None], Future[str]]
+
+
+def _read_ahead(source: Source) -> Ahead | None:
+    """Begin to read candidates as codes and to hash them, which takes longest of all; None for frames."""
     if isinstance(source, pd.DataFrame | Mapping):
         return None
-    with ThreadPoolExecutor(1) as pool:
-        digest = pool.submit(sha256_of, source)
-        try:
-            found = read_coded(Path(source))
-        except RepeatedKey as repeated:
-            return repeated
-        if found is None or not _known(found, frames, whole):
-            digest.exception()  # a file that cannot be read is for the reader of frames to report
-            return None
-        return found, digest.result()
+    pool = ThreadPoolExecutor(2)
+    ahead = pool.submit(read_coded, Path(source)), pool.submit(sha256_of, source)
+    pool.shutdown(wait=False)
+    return ahead
+
+
+def _coded(
+    ahead: Ahead, frames: Mapping[str, pd.DataFrame], whole: set[str]
+) -> tuple[Coded, str] | RepeatedKey | None:
+    """Return the candidates as codes, and their hash; None where that needs the reader of frames."""
+    try:
+        found = ahead[0].result()
+    except RepeatedKey as repeated:
+        return repeated
+    if found is None or not _known(found, frames, whole):
+        ahead[1].exception()  # a file that cannot be read is for the reader of frames to report
+        return None
+    return found, ahead[1].result()
 
 
 def _known(coded: Coded, frames: Mapping[str, pd.DataFrame], whole: set[str]) -> bool:

@@ -24,7 +24,8 @@ from omniopt.tables.sources import parts_of
 from omniopt.tables.storage import empty_array, in_threads
 
 IDS = ("customer_id", "action_id")
-BATCH = 1 << 18  # rows read at a time by each thread
+BATCH = 1 << 19  # rows read at a time by each thread
+BUFFER = 1 << 20  # bytes
 
 
 @dataclass(frozen=True)
@@ -127,18 +128,23 @@ def _read_all(
     for code, name in zip(codes, IDS, strict=True):
         words = [one[name] for one in whole]
         ids, rank = _ranked([piece for own in words for piece in own.pieces])
-        if not _legal(ids):
-            return None
         _check_width(code, len(ids))
         first = np.cumsum([0, *(own.size for own in words)])
 
         def translate(number: int, code=code, rank=rank, first=first) -> None:  # type: ignore[no-untyped-def]
-            rows = layout.pieces[number].places
-            code[rows] = rank[first[number] :][code[rows]]
+            _translate(code[layout.pieces[number].places], rank[first[number] : first[number + 1]])
 
         in_threads(translate, range(len(layout.pieces)))
         found.append(ids)
     return found
+
+
+def _translate(code: np.ndarray, rank: np.ndarray) -> None:
+    """Put ranks for codes, in place."""
+    if (np.diff(rank) != 1).any():
+        code[:] = rank[code]
+    elif len(rank) and rank[0]:  # in sorted pieces, one word after the other
+        code += code.dtype.type(rank[0])
 
 
 def _check_width(code: np.ndarray, ids: int) -> None:
@@ -228,15 +234,15 @@ class _Words:
         self.size = 0
 
     def add(self, column: pa.Array) -> np.ndarray:
-        """Return the codes of a column without empty cells, int32."""
+        """Return the codes of a column without empty cells, of integers."""
         encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
         words = encoded.dictionary
         if not self.pieces or not words.equals(self.pieces[-1]):
             self.pieces.append(words)
             self.size += len(words)
-        codes: np.ndarray = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int32)
-        codes += self.size - len(words)
-        return codes
+        codes: np.ndarray = encoded.indices.to_numpy(zero_copy_only=False)
+        before = self.size - len(words)
+        return codes + np.int32(before) if before else codes
 
 
 def _read(
@@ -244,7 +250,7 @@ def _read(
 ) -> dict[str, _Words] | None:
     """Read a row group into its place; None where a cell is empty or not finite."""
     texts = [*IDS, *layout.texts]
-    file = pq.ParquetFile(piece.path, metadata=piece.metadata, read_dictionary=texts, memory_map=True)
+    file = pq.ParquetFile(piece.path, metadata=piece.metadata, read_dictionary=texts, buffer_size=BUFFER)
     words = {name: _Words() for name in texts}
     begin = piece.places.start
     for batch in file.iter_batches(BATCH, [piece.group], [*texts, *measures], use_threads=False):
@@ -261,7 +267,7 @@ def _read(
             values[rows] = _numbers(batch[name])
             if not np.isfinite(values[rows]).all():
                 return None
-    return words
+    return words if all(_legal(own) for name in IDS for own in words[name].pieces) else None
 
 
 def _numbers(column: pa.Array) -> np.ndarray:
@@ -304,7 +310,6 @@ def _ranked(pieces: list[pa.Array]) -> tuple[pa.Array, np.ndarray]:
 
 def _ranked_words(words: pa.ChunkedArray) -> tuple[pa.Array, np.ndarray]:
     words = (words.cast(pa.large_string()) if _is_text(words.type) else id_texts(words)).combine_chunks()
-    words = words.fill_null("")  # which `_legal` takes for what it is
     if pc.all(pc.less_equal(words[:-1], words[1:]), min_count=0).as_py():
         differs = np.ones(len(words), bool)
         differs[1:] = pc.not_equal(words[1:], words[:-1]).to_numpy(zero_copy_only=False)
@@ -318,11 +323,9 @@ def _ranked_words(words: pa.ChunkedArray) -> tuple[pa.Array, np.ndarray]:
 
 def _legal(ids: pa.Array) -> bool:
     """Whether nothing stands for an empty cell."""
-    if len(ids) and ids[0].as_py() == "":
-        return False
     faults = Faults()
-    column_values(pa.chunked_array([ids]), "id", Place(faults, None, "", ""), Days())
-    return not faults
+    texts = column_values(pa.chunked_array([ids]), "id", Place(faults, None, "", ""), Days())
+    return not faults and not texts.hasnans
 
 
 def _grouped(customer: np.ndarray, ids: list[pa.Array]) -> tuple[np.ndarray, np.ndarray | None]:

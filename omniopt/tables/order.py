@@ -68,12 +68,15 @@ def ordered(start: np.ndarray, key: np.ndarray, columns: list[np.ndarray]) -> bo
 @numba.njit(cache=True, nogil=True)
 def _count(code, size):  # type: ignore[no-untyped-def]
     start = np.zeros(size + 1, np.int64)
-    right, last = True, 0
+    right, last, times = True, 0, 0
     for j in range(len(code)):
-        c = code[j]
-        right &= c >= last
-        last = c
-        start[c + 1] += 1
+        if code[j] != last:  # rows of one code often follow one another
+            start[last + 1] += times
+            right &= code[j] > last
+            last, times = code[j], 0
+        times += 1
+    if times:
+        start[last + 1] += times
     for i in range(size):
         start[i + 1] += start[i]
     return start, right

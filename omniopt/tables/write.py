@@ -47,9 +47,11 @@ def write_parts(frames: Iterable[pd.DataFrame], path: Path | str) -> None:
             if writer is None or left is None:
                 # Without the schemas of pandas and Arrow the bytes depend on the rows alone, not on who
                 # wrote them.
+                repeats = [column.name for column in rows.schema if not pa.types.is_floating(column.type)]
                 writer = pq.ParquetWriter(
-                    path, rows.schema, compression="zstd", version="2.6", store_schema=False
-                )
+                    path, rows.schema, compression="zstd", version="2.6", store_schema=False,
+                    use_dictionary=repeats,
+                )  # fmt: skip
                 stack.enter_context(writer)
             else:
                 rows = pa.concat_tables([left, rows])

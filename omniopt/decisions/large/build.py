@@ -39,6 +39,7 @@ from omniopt.rules.policy import Policy
 from omniopt.rules.units import Units, build_units
 from omniopt.rules.where import Scopes
 from omniopt.tables import Tables
+from omniopt.tables.order import grouped
 
 Pairs = tuple[np.ndarray, np.ndarray]  # customer, and kind
 
@@ -69,6 +70,7 @@ def build_large(project: Project, scores: pd.DataFrame | None = None) -> tuple[L
     """
     faults = Faults()
     began = time.perf_counter()
+    grouped(np.zeros(0, np.int32), 0)  # compiled code takes a while to be there: it may while tables are read
     policy, tables, scopes = read_project(project, faults, coded=True)
     read = time.perf_counter() - began
     catalogue = scopes.catalogue

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+import numba
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -63,11 +64,15 @@ class Given:
         """Return where the candidates of a lot of customers are."""
         return slice(int(self.start[lot[0]]), int(self.start[lot[1]]))
 
+    def places(self, lot: tuple[int, int]) -> np.ndarray:
+        """Return the place in ``code`` of the action of every candidate of a lot of customers."""
+        if self.action is None:
+            return np.tile(np.arange(len(self.code), dtype=np.int32), lot[1] - lot[0])
+        return self.action[self.rows(lot)]
+
     def actions(self, lot: tuple[int, int]) -> np.ndarray:
         """Return the action of every candidate of a lot of customers, int64."""
-        if self.action is None:
-            return np.tile(self.code, lot[1] - lot[0])
-        return self.code[self.action[self.rows(lot)]]
+        return self.code[self.places(lot)]
 
     def among(self, customers: np.ndarray) -> tuple[Given, np.ndarray]:
         """Return the candidates of the customers under a mask, and where they are among all."""
@@ -122,6 +127,8 @@ class Gate:
         first_kind = np.searchsorted(bins.action, every)
         self.plain_kind = (first_kind + self.permitted.fallback_open).astype(np.int32)
         self.resting = _Resting(catalogue, policy.eligibility, scopes)
+        # whether more than a candidate's action and its customer's group matters
+        self.looks_closer = bool(len(self.permitted.asked) or policy.eligibility or held is not None)
 
     def judge(self, given: Given, lot: tuple[int, int], vetoed: np.ndarray, passed: np.ndarray) -> Judged:
         """Judge the candidates of a lot of customers.
@@ -136,19 +143,22 @@ class Gate:
             Positions of the candidates that give way to a contact drawn at random, ascending.
         """
         customers, rows = given.customer[slice(*lot)], given.rows(lot)
-        count = np.diff(given.start[lot[0] : lot[1] + 1])
-        owner = np.repeat(np.arange(len(count)), count)
-        action = given.actions(lot)
-        reason, kind = self.plain_reason[action], self.plain_kind[action]
-        at, why = self.permitted.ask(owner, customers, action, 1)
-        at, why = at[reason[at] == 0], why[reason[at] == 0]
-        reason[at] = self.refusal[why, action[at]]
-        at, why = self.permitted.ask(owner, customers, action, 2)
-        kind[at] += why == ALLOWED
-        bin = (self.bins.group_of[customers] * np.int32(self.bins.kinds))[owner] + kind
-        rule, matched, bin = self._rules(customers, owner, action, bin)
-        struck = (reason == 0) & (rule > 0)
-        reason[struck] = rule[struck] + self.asked
+        start = given.start[lot[0] : lot[1] + 1] - rows.start
+        base = self.bins.group_of[customers] * np.int32(self.bins.kinds)
+        bin, reason = np.empty(start[-1], np.int32), np.empty(start[-1], np.int16)
+        of_place = (self.plain_kind[given.code], self.plain_reason[given.code])
+        _look_up(start, given.places(lot), base, *of_place, bin, reason)
+        matched = np.zeros(len(self.rules), np.int64)
+        if self.looks_closer:
+            action, owner = given.actions(lot), np.repeat(np.arange(len(customers)), np.diff(start))
+            at, why = self.permitted.ask(owner, customers, action, 1)
+            at, why = at[reason[at] == 0], why[reason[at] == 0]
+            reason[at] = self.refusal[why, action[at]]
+            at, why = self.permitted.ask(owner, customers, action, 2)
+            bin[at] += why == ALLOWED
+            rule, matched, bin = self._rules(customers, owner, action, bin)
+            struck = (reason == 0) & (rule > 0)
+            reason[struck] = rule[struck] + self.asked
         own = vetoed[slice(*np.searchsorted(vetoed, [rows.start, rows.stop]))] - rows.start
         reason[own[reason[own] == 0]] = self.veto
         if self.held is not None:
@@ -179,6 +189,15 @@ class Gate:
             found[hit[(found[hit] == 0) | (found[hit] > number + 1)]] = number + 1
             moved[lost] = np.minimum(moved[lost], bin[lost] - 1)  # the kind before has no fallback
         return found, matched, moved
+
+
+@numba.njit(cache=True, nogil=True)
+def _look_up(start, place, base, kind_of, reason_of, bin, reason):  # type: ignore[no-untyped-def]
+    """Find each candidate's bin, and what speaks against it, by its customer and its action's place."""
+    for i in range(len(base)):
+        for j in range(start[i], start[i + 1]):
+            bin[j] = base[i] + kind_of[place[j]]
+            reason[j] = reason_of[place[j]]
 
 
 class _Permitted:

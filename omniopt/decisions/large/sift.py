@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+import numba
 import numpy as np
 import pandas as pd
 
@@ -179,7 +180,7 @@ def find_living(
 class _Found(NamedTuple):
     """What a lot of candidates came to."""
 
-    reasons: np.ndarray
+    reasons: np.ndarray  # 0 is not counted
     matched: np.ndarray
     out: tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -200,23 +201,34 @@ class _Sieve:
         """Judge the candidates of a lot of customers."""
         given, rows = self.given, self.given.rows(lot)
         bin, reason, matched = self.gate.judge(given, lot, self.vetoed, self.passed)
-        lives = reason == 0
-        self.marks[rows] = np.where(lives, bin, -1)
-        self.occurs[bin[lives]] = True
-        begins = given.start[slice(*lot)] - rows.start
-        self.alive[slice(*lot)] = np.add.reduceat(lives, begins, dtype=np.int64)
+        start, counts = given.start[lot[0] : lot[1] + 1] - rows.start, np.zeros(len(self.gate.reasons), int)
+        _settle(start, bin, reason, self.marks[rows], self.alive[slice(*lot)], self.occurs, counts)
         mine = slice(*np.searchsorted(self.locked, [rows.start, rows.stop]))
         self.lock_reason[mine] = reason[self.locked[mine] - rows.start]
-        at = np.flatnonzero(~lives) if len(given) <= LISTED else np.zeros(0, np.int64)
+        at = np.flatnonzero(reason) if len(given) <= LISTED else np.zeros(0, np.int64)
         owner = np.searchsorted(given.start, at + rows.start, side="right") - 1
         out = (given.customer[owner], given.actions(lot)[at], reason[at])
-        return _Found(np.bincount(reason, minlength=len(self.gate.reasons)), matched, out)
+        return _Found(counts, matched, out)
 
     def taken_out(self, parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> TakenOut:
         """Join what lots took out."""
         none = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int16))
         customer, action, reason = (np.concatenate(part) for part in zip(none, *parts, strict=True))
         return TakenOut(customer, action, reason, self.gate.reasons)
+
+
+@numba.njit(cache=True, nogil=True)
+def _settle(start, bin, reason, marks, alive, occurs, counts):  # type: ignore[no-untyped-def]
+    """Mark candidates by their bins, or -1; count the living of each customer, the others by reason."""
+    for i in range(len(alive)):
+        for j in range(start[i], start[i + 1]):
+            if reason[j] == 0:
+                marks[j] = bin[j]
+                occurs[bin[j]] = True
+                alive[i] += 1
+            else:
+                marks[j] = -1
+                counts[reason[j]] += 1
 
 
 def _kept(values: np.ndarray, marks: np.ndarray, start: np.ndarray, size: int) -> np.ndarray:
