@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from omniopt.audit import arms, plan
 from omniopt.audit import certificate as cert
@@ -16,10 +20,11 @@ from omniopt.audit.inputs import Inputs
 from omniopt.audit.scope import World
 from omniopt.audit.survey import Survey
 from omniopt.errors import Faults
-from omniopt.tables import read_parquet
 
 FILE = "experiment.parquet"
-TREATED, CONTROL, EXPLORED = "treated", "control", "explored"
+COLUMNS = {"customer_id", "offer_id", "arm", "probability", "stratum", "date"}
+ARMS = ("treated", "control", "explored")
+TREATED, CONTROL, EXPLORED = range(3)
 
 
 def check(
@@ -50,7 +55,7 @@ def check(
             wrong = "is missing" if inputs.arms is not None else "does not belong to this plan"
             faults.add(f"the table of who is in which arm {wrong}", file=FILE)
         return
-    _table(inputs, has, survey.drawn, read_parquet(path), faults)
+    _table(inputs, has, survey.drawn, path, faults)
 
 
 def drawn(inputs: Inputs, survey: Survey, faults: Faults) -> np.ndarray:
@@ -78,52 +83,101 @@ def _probabilities(inputs: Inputs, survey: Survey, frame: pd.DataFrame, faults: 
     plan.name_rows(faults, located.row[wrong], say, "probability")
 
 
-def _table(inputs: Inputs, has: np.ndarray, draws: arms.Drawn, said: pd.DataFrame, faults: Faults) -> None:
+def _table(inputs: Inputs, has: np.ndarray, draws: arms.Drawn, path: Path, faults: Faults) -> None:
     """Every row of the table of arms, and that none is missing."""
-    columns = {"customer_id", "offer_id", "arm", "probability", "stratum", "date"}
-    if not columns <= set(said):
-        faults.add(f"these columns are missing: {', '.join(sorted(columns - set(said)))}", file=FILE)
+    missing = sorted(COLUMNS - set(pq.read_schema(path).names))
+    if missing:
+        faults.add(f"these columns are missing: {', '.join(missing)}", file=FILE)
         return
-    world = inputs.world
-    true = _expected(inputs, has, draws)
-    mine = pd.DataFrame({
-        "customer": code(world.ids["customer"], said["customer_id"]),
-        "offer": code(world.ids["offer"], said["offer_id"]),
-        "arm": said["arm"].astype("str"),
-        "said": pd.to_numeric(said["probability"], errors="coerce"),
-        "stratum": said["stratum"].astype("str").fillna(""),
-        "date": said["date"],
-    })  # fmt: skip
-    both = true.merge(mine, how="outer", on=["customer", "offer", "arm"])
+    told = _told(inputs, path, faults)
+    told = told.iloc[np.argsort(told["offer"].to_numpy(), kind="stable")]
+    wrong, seen = 0, 0
+    for offer, true in _expected(inputs, has, draws):
+        low, high = np.searchsorted(told["offer"], [offer, offer + 1])
+        mine = told.iloc[low:high]
+        mine = mine.iloc[np.argsort(mine["customer"].to_numpy(), kind="stable")]
+        seen += len(mine)
+        if not _alike(true, mine):
+            wrong += _differences(inputs.world, true, mine, max(plan.NAMED - wrong, 0), faults)
+    if wrong > plan.NAMED:
+        faults.add(f"the same in {wrong - plan.NAMED} more rows", file=FILE)
+    if seen < len(told):
+        faults.add(f"{len(told) - seen} rows are of offers without a control group", file=FILE)
+
+
+def _alike(true: pd.DataFrame, mine: pd.DataFrame) -> bool:
+    return (
+        len(true) == len(mine)
+        and bool((true["customer"].to_numpy() == mine["customer"].to_numpy()).all())
+        and bool((true["arm"].to_numpy() == mine["arm"].to_numpy()).all())
+        and np.allclose(true["probability"], mine["said"], rtol=1e-12, atol=0)
+    )
+
+
+def _differences(
+    world: World, true: pd.DataFrame, mine: pd.DataFrame, named: int, faults: Faults
+) -> int:  # fmt: skip
+    """One fault for each of the first rows that differ in one scope; how many there are."""
+    both = true.merge(mine, how="outer", on=["customer", "arm"])
     off = ~np.isclose(both["probability"].astype(float), both["said"].astype(float), rtol=1e-12, atol=0)
-    for row in both[off].head(plan.NAMED).itertuples():
+    off |= both.duplicated(["customer", "arm"]).to_numpy()
+    for row in both[off].head(named).itertuples():
         who = world.ids["customer"][row.customer] if row.customer >= 0 else "an unknown customer"
-        words = f"{who}: {row.arm} with probability {row.said}, the policy's keys give {row.probability}"
+        arm = ARMS[row.arm] if row.arm >= 0 else "an unknown arm"
+        words = f"{who}: {arm} with probability {row.said}, the policy's keys give {row.probability}"
         faults.add(words, file=FILE)
-    if off.sum() > plan.NAMED:
-        faults.add(f"the same in {int(off.sum()) - plan.NAMED} more rows", file=FILE)
-    known = mine[(mine["customer"] >= 0).to_numpy()]
-    first = np.int64(1) if world.start is None else np.datetime64(world.start, "s")
-    _same(world, known, "stratum", arms.strata(inputs)[known["customer"]], faults)
-    _same(world, known, "date", np.full(len(known), first), faults)
+    return int(off.sum())
 
 
-def _same(world: World, mine: pd.DataFrame, column: str, true: np.ndarray, faults: Faults) -> None:
-    """One fault for the rows whose cells in a column are not the true ones, with the first of them."""
-    wrong = np.flatnonzero(mine[column].reset_index(drop=True).ne(pd.Series(true)))
-    if len(wrong):
-        row = mine.iloc[wrong[0]]
-        words = f"{world.ids['customer'][row['customer']]}: it says {row[column]}, the inputs give "
-        faults.add(f"{words}{true[wrong[0]]}; {len(wrong)} such rows", file=FILE, column=column)
+def _told(inputs: Inputs, path: Path, faults: Faults) -> pd.DataFrame:
+    """The table's customer, offer (-1: all, -2: unknown), arm and probability in numbers, part by part.
+
+    Its strata and dates are compared on the way.
+    """
+    world, parts = inputs.world, []
+    stratum, names = pd.factorize(arms.strata(inputs))
+    first = pa.scalar(1) if world.start is None else pa.scalar(world.start)
+    off: dict[str, list[np.ndarray]] = {"stratum": [], "date": []}
+    for rows in pq.ParquetFile(path).iter_batches(1 << 20, columns=sorted(COLUMNS)):
+        customer = code(world.ids["customer"], rows["customer_id"])
+        offer = code(world.ids["offer"], rows["offer_id"])
+        offer[(offer < 0) & rows["offer_id"].is_valid().to_numpy(zero_copy_only=False)] = -2
+        known = customer >= 0
+        said = code(pd.Index(names), rows["stratum"].cast(pa.large_string()).fill_null(""))
+        off["stratum"].append(customer[known & (said != stratum[customer])])
+        off["date"].append(customer[known & _not(rows["date"], first)])
+        parts.append(pd.DataFrame({
+            "customer": customer.astype(np.int32),
+            "offer": offer.astype(np.int32),
+            "arm": code(pd.Index(ARMS), rows["arm"]).astype(np.int8),
+            "said": pd.to_numeric(rows["probability"].to_pandas(), errors="coerce"),
+        }))  # fmt: skip
+    for column, found in off.items():
+        who = np.concatenate([np.empty(0, np.int64), *found])
+        if len(who):
+            words = f"{len(who)} rows do not say what the inputs give, the first that of customer "
+            faults.add(f"{words}{world.ids['customer'][who[0]]}", file=FILE, column=column)
+    empty = pd.DataFrame({"customer": [], "offer": [], "arm": [], "said": []})
+    return pd.concat(parts, ignore_index=True) if parts else empty
 
 
-def _expected(inputs: Inputs, has: np.ndarray, draws: arms.Drawn) -> pd.DataFrame:
-    """Customer, offer (-1: all), arm and probability, as the policy's keys give them."""
+def _not(values: pa.Array, one: pa.Scalar) -> np.ndarray:
+    """Whether cells are anything but one value."""
+    try:
+        same = pc.equal(values.cast(one.type), one).fill_null(False)
+    except pa.ArrowException:  # they are of another kind
+        return np.ones(len(values), dtype=bool)
+    return ~same.to_numpy(zero_copy_only=False)
+
+
+def _expected(
+    inputs: Inputs, has: np.ndarray, draws: arms.Drawn
+) -> Iterator[tuple[int, pd.DataFrame]]:  # fmt: skip
+    """By offer (-1: all), the customers in ascending order, each with arm and probability by the keys."""
     groups = inputs.arms
     assert groups is not None
     control, explore = groups.said["control"], groups.said["explore"]
     out, tried = float(control.get("share", 0.0)), float(explore.get("share", 0.0))
-    parts = []
     if "share" in control or explore:
         free = np.where(groups.pinned[has], 1.0, 1.0 - tried)
         left, probability = groups.control[has], (1 - out) * free
@@ -132,12 +186,12 @@ def _expected(inputs: Inputs, has: np.ndarray, draws: arms.Drawn) -> pd.DataFram
         probability[explored] = (1 - out) * tried
         arm = np.where(left, CONTROL, np.where(explored, EXPLORED, TREATED))
         known = ~explored | np.isin(has, draws.members)
-        parts.append((has[known], -1, arm[known], probability[known]))
+        yield -1, _frame(has[known], arm[known], probability[known])
     for offer, who in groups.offers.items():
         share, mine = float(control["per_offer"]), who[has]
-        arm, probability = np.where(mine, CONTROL, TREATED), np.where(mine, share, 1 - share)
-        parts.append((has, offer, arm, probability))
-    frames = [
-        pd.DataFrame(dict(zip(("customer", "offer", "arm", "probability"), p, strict=True))) for p in parts
-    ]
-    return pd.concat(frames, ignore_index=True).astype({"arm": "str"})
+        yield offer, _frame(has, np.where(mine, CONTROL, TREATED), np.where(mine, share, 1 - share))
+
+
+def _frame(customer: np.ndarray, arm: np.ndarray, probability: np.ndarray) -> pd.DataFrame:
+    made = {"customer": customer.astype(np.int32), "arm": arm.astype(np.int8), "probability": probability}
+    return pd.DataFrame(made)

@@ -196,10 +196,8 @@ def test_a_draw_that_alone_is_too_much_may_be_drawn_again_but_not_taken_back() -
     rules = made.policy | {"limits": [{"name": "never this", "where": only, "max": 0}]}
     with pytest.raises(Infeasible) as told:
         oo.optimize(dataclasses.replace(made, policy=rules))
-    who = (
-        f"have chance draw customer {drawn['customer_id']} another contact than {drawn['action_id']}, or none"
-    )
-    assert f"{who}: change explore.key" in told.value.reason
+    way = f"another contact than {drawn['action_id']}, or none: change explore.key"
+    assert f"have chance draw customer {drawn['customer_id']} {way}" in told.value.reason
     assert "take back" not in told.value.reason
 
 
@@ -275,13 +273,22 @@ def _lies(folder: Path, change: Any, name: str = "experiment.parquet") -> None:
         ("experiment.parquet", lambda f: f.drop(columns="arm")),
         ("experiment.parquet", lambda f: f.assign(stratum=f["stratum"].where(f.index != 7, "elsewhere"))),
         ("experiment.parquet", lambda f: f.assign(date=f["date"] + pd.Timedelta(days=1))),
+        ("experiment.parquet", lambda f: f.assign(date=7)),
+        ("experiment.parquet", lambda f: f.assign(arm=f["arm"].where(f.index != 7, "held"))),
+        ("experiment.parquet", lambda f: f.assign(probability=f["probability"].astype("str") + "?")),
+        ("experiment.parquet", lambda f: pd.concat([f, f.iloc[5:6]])),
+        ("experiment.parquet", lambda f: pd.concat([f, f.iloc[5:6].assign(customer_id="nobody")])),
+        ("experiment.parquet", lambda f: pd.concat([f, f.iloc[-1:].assign(offer_id="w")])),
+        ("experiment.parquet", lambda f: f.head(0)),
     ],
 )
 def test_the_check_finds_lies(name: str, change: Any, tmp_path: Path) -> None:
     made = project(LEARNING)
     oo.optimize(made).save(tmp_path)
+    _lies(tmp_path, lambda f: f.sample(frac=1, random_state=1))  # which is no lie
+    assert not verify(tmp_path, made).findings
     _lies(tmp_path, change, name)
-    assert verify(tmp_path, made).findings
+    assert {fault.file for fault in verify(tmp_path, made).findings} >= {name}
 
 
 @pytest.mark.parametrize("start", ["2026-11-23", None])
