@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import shop_and_calls
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import omniopt as oo
@@ -210,8 +210,23 @@ def _link(people: list[pd.DataFrame], events: pd.DataFrame):  # type: ignore[no-
     return linked
 
 
-@given(_PEOPLE, _PEOPLE, _EVENTS, st.randoms(use_true_random=False))
+_ROWS = given(_PEOPLE, _PEOPLE, _EVENTS, st.randoms(use_true_random=False))
+
+
+@settings(max_examples=25)
+@_ROWS
 def test_no_row_is_lost_and_their_order_changes_nothing(crm, web, events, random) -> None:  # type: ignore[no-untyped-def]
+    _assert_kept(crm, web, events, random)
+
+
+@pytest.mark.slow
+@settings(max_examples=100)
+@_ROWS
+def test_of_hundreds_of_sources_no_row_is_lost(crm, web, events, random) -> None:  # type: ignore[no-untyped-def]
+    _assert_kept(crm, web, events, random)
+
+
+def _assert_kept(crm, web, events, random) -> None:  # type: ignore[no-untyped-def]
     def frames(rows: list[tuple], names: list[str]) -> pd.DataFrame:  # type: ignore[type-arg]
         frame = pd.DataFrame(rows, columns=names)
         texts = [name for name in names if name != "date"]

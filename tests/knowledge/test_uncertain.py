@@ -8,7 +8,7 @@ import pytest
 from market import Market
 
 from omniopt.errors import BadInput
-from omniopt.knowledge import fit
+from omniopt.knowledge import fit, uncertain
 from omniopt.knowledge.uncertain import cautious, half_scores, halves, resampled, shrunk
 from omniopt.tables import Tables
 
@@ -100,10 +100,13 @@ def test_shrinking_keeps_the_mean_and_says_what_was_expected(tables: Tables, sco
     assert drawn["p_response"].between(0, 1, inclusive="neither").all()
 
 
-def test_a_quantile_is_not_above_what_is_expected(tables: Tables, scores: pd.DataFrame) -> None:
+def test_a_quantile_is_not_above_what_is_expected(
+    tables: Tables, scores: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uncertain, "RESAMPLES", 11)
     low = cautious(tables, scores, "quantile", seed=2)
     assert (low["p_response"] <= low["p_expected"]).all()
-    drawn = np.stack([s["p_response"] for s in resampled(tables, 2, 20)])
+    drawn = np.stack([s["p_response"] for s in resampled(tables, 2, 11)])
     below = (drawn < low["p_response"].to_numpy() - 1e-7).mean()
     assert below <= 0.2
     pd.testing.assert_frame_equal(low, cautious(tables, scores, "quantile", seed=2))

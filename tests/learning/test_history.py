@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from bank import table
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omniopt.errors import BadInput, Faults
@@ -108,14 +108,27 @@ def test_without_a_calendar_days_are_numbers(tmp_path: Path) -> None:
     assert "ann,card,mail,1,responded,12.5,false,a1,r1" in path.read_text()
 
 
-@given(
-    st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("xy"), st.integers(1, 4)), unique=True),
-    st.data(),
-)
+_KEYS = st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("xy"), st.integers(1, 4)), unique=True)
+
+
+@settings(max_examples=25)
+@given(_KEYS, st.data())
 def test_nothing_twice_and_nothing_lost(
     tmp_path_factory: pytest.TempPathFactory, keys: list[tuple[str, str, int]], data: st.DataObject
 ) -> None:
-    path = tmp_path_factory.mktemp("h") / "history.parquet"
+    _assert_appended_once(tmp_path_factory.mktemp("h") / "history.parquet", keys, data)
+
+
+@pytest.mark.slow
+@settings(max_examples=100)
+@given(_KEYS, st.data())
+def test_of_hundreds_of_histories_nothing_is_lost(
+    tmp_path_factory: pytest.TempPathFactory, keys: list[tuple[str, str, int]], data: st.DataObject
+) -> None:
+    _assert_appended_once(tmp_path_factory.mktemp("h") / "history.parquet", keys, data)
+
+
+def _assert_appended_once(path: Path, keys: list[tuple[str, str, int]], data: st.DataObject) -> None:
     frame = pd.DataFrame(keys, columns=["customer_id", "offer_id", "date"]).assign(
         action_id="a", channel="m", outcome="sent", value=float("nan"), planned=False
     )
