@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,8 +68,14 @@ class Plan:
     dropped: pd.DataFrame
     alternatives: pd.DataFrame
     scores: pd.DataFrame | None = None
-    problem: Problem | Large | None = field(default=None, repr=False)
-    arms: Trial | pd.DataFrame | None = field(default=None, repr=False)
+    problem: Problem | Large | None = None
+    arms: Trial | pd.DataFrame | None = None
+
+    def __repr__(self) -> str:
+        return (
+            f"<Plan: {self.status}, objective {self.objective:,.2f}, bound {self.bound:,.2f}, "
+            f"gap {self.gap:.2g}, {len(self.contacts):,} contacts>"
+        )
 
     @cached_property
     def experiment(self) -> pd.DataFrame | None:
