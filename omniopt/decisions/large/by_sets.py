@@ -45,7 +45,7 @@ def is_for(large: Large) -> bool:
     """Whether a problem's units have rows that sets say better."""
     if not len(large.system):
         return False
-    shape = large.templates.shape[np.unique(large.columns.template)]
+    shape = large.templates.shape[large.columns.templates]
     return not large.system.g and bool((shape == GENERAL).any()) and not (shape == FREE).any()
 
 

@@ -20,6 +20,7 @@ import time
 import numpy as np
 
 from omniopt.decisions import exact
+from omniopt.decisions.large.apart import Apart
 from omniopt.decisions.large.by_sets import close_by_sets, is_for
 from omniopt.decisions.large.entries import unit_of
 from omniopt.decisions.large.exchange import exchanged
@@ -27,7 +28,7 @@ from omniopt.decisions.large.hunt import Hunt
 from omniopt.decisions.large.margins import closest_sets, lead_of
 from omniopt.decisions.large.nearby import Nearby, nearby
 from omniopt.decisions.large.part import Part, part_of, use_of
-from omniopt.decisions.large.prices import Apart, Prices, sharpened, worth_table
+from omniopt.decisions.large.prices import Prices, sharpened, worth_table
 from omniopt.decisions.large.sweep import bound_of
 from omniopt.decisions.model import Model
 from omniopt.decisions.relax import LinearProgram
@@ -35,7 +36,7 @@ from omniopt.decisions.restrict import WHOLE, restricted
 from omniopt.errors import Infeasible
 from omniopt.rules.where import expand
 
-FIRST = 1_000  # units left open at first
+FIRST = 2_000  # units left open at first
 GROWTH = 4
 VAIN = 2  # times that looking further brings little or nothing before it is given up
 LITTLE = 0.1  # of what is missing
@@ -47,7 +48,7 @@ PATIENCE = 60.0  # seconds at most for one program of the exact solver, if it is
 HURRY = 1.0  # seconds that each gets at least; later ones half of the time that the search took so far
 NEAR = 4.0  # candidates join the LP if their unit loses no more by them than this many times its margin
 SPLIT = 1e-6
-EXCHANGED = 20_000  # units close to a change up to which all of them may exchange sets
+EXCHANGED = 50_000  # units close to a change up to which all of them may exchange sets
 
 
 def close(hunt: Hunt, found: Prices, held: np.ndarray) -> None:
@@ -134,6 +135,9 @@ class _Attempt:
         values = self.relaxed()
         if values is None:
             return False
+        self._exchange(values)
+        if hunt.reached():
+            return True
         if self.worth(values) < hunt.wanted():
             self.prove()
         if not (may_wait and len(self.moved) and self.worth(values) < hunt.wanted()):
@@ -162,15 +166,16 @@ class _Attempt:
         self.prices = hunt.large.system.clipped(duals[: model.k])[0]
         self.table = worth_table(hunt.large, self.prices, self.held)
         self._regret()
-        self.margin = self.near.engine.taken(self.units).best(self.table).margin
         hunt.report(f"{len(self.units):,} units open")
         return self.found[: model.n]
 
     def prove(self) -> None:
         """Take what the LP's prices prove."""
-        hunt = self.hunt
+        hunt, apart = self.hunt, self.near.apart
         if (self.held < 0).all():
-            hunt.price(self.prices, bound_of(hunt.large, self.prices, hunt.engine.sweep(self.table)))
+            certain = apart.lead(hunt.large, self.table) > 0.0
+            found = apart.sweep(self.table) if certain else hunt.engine.sweep(self.table)
+            hunt.price(self.prices, bound_of(hunt.large, self.prices, found))
 
     def _regret(self) -> None:
         """Note the units near, but left out, that would rather do something else at the LP's prices."""
@@ -190,12 +195,10 @@ class _Attempt:
         split = np.abs(values - np.round(values)) > SPLIT
         torn = np.zeros(len(self.units), bool)
         torn[part.unit[split]] = True
-        self._exchange(values)
-        if hunt.reached():
-            return
         base = np.round(values)
         base[part.locked] = 1.0
-        order = np.argsort(np.where(torn, -1.0, self.margin), kind="stable")
+        margin = self.near.engine.taken(self.units).best(self.table).margin
+        order = np.argsort(np.where(torn, -1.0, margin), kind="stable")
         size, vain = int(torn.sum()) + FIRST_WHOLE, 0
         value = self.worth(values)
         while vain < VAIN and not hunt.out_of_time():

@@ -115,6 +115,8 @@ class ClusterEngine(Engine):
         Of the cluster.
     """
 
+    lists = False
+
     def __init__(
         self, columns: Columns, templates: Templates, system: System, width_of_table: int, client: Client
     ) -> None:
@@ -243,7 +245,7 @@ def _sums(
     sums = passes.sweep_part(0, units, stride, part, rules, rows, read_only(table), width, near, sizes)
     if sums.impossible >= 0:
         sums = sums._replace(impossible=part.first + sums.impossible)
-    return sums, np.packbits(near)
+    return sums._replace(chosen=sums.chosen[:0]), np.packbits(near)
 
 
 def _best(

@@ -42,13 +42,15 @@ def _decided(
 ) -> Plan:  # fmt: skip
     began = time.perf_counter()
     before = None if warm_start is None else warm_start.problem
-    large, read = restated(project, before, scores), 0.0  # the data may be in memory still
+    large, read, use = restated(project, before, scores), 0.0, None  # the data may be in memory still
     if large is None:
         large, read = build_large(project, scores)
+    else:
+        use = large.extra["use"]
     large.extra["scores"] = scores
     built = time.perf_counter()
     start = None if warm_start is None else warm_prices(large, warm_start)
     engine = engine_of(large.columns, large.templates, large.system, large.bins.width)
-    found = search_by_rank(large, engine, gap, time_limit, progress, start)
+    found = search_by_rank(large, engine, gap, time_limit, progress, start, use)
     seconds = {"read": read, "build": built - began - read, "solve": time.perf_counter() - built}
     return large_plan(large, found, gap, seconds)

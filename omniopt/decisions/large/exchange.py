@@ -23,10 +23,9 @@ from omniopt.decisions.problem import ROUNDING
 
 MOST = 16  # sets of a unit
 WHOLE = 1e-6  # by which an LP's numbers may miss whole ones
-TURNS = 8  # times that it begins again
+TURNS = 30  # times that it begins again
 KICKED = 10  # units set at random each time
-PAIRS = 100_000  # second sets that are looked at for one first set
-TRIED = 200_000  # and in one turn
+TRIED = 50_000  # second sets that are looked at in one turn at most
 FREE = 0.01  # of what a set is worth, added to what is lost when exchanges are compared by it
 TINY = 1e-4  # of that, which is no gain
 
@@ -299,7 +298,7 @@ def _second(gain, sets, limits, current, use, least):  # type: ignore[no-untyped
             if _breaks(c, s, sets, limits, use) == 0.0 and _worst(use, limits) < 0:
                 return both, count
             _switch(u, c, sets, current, use)
-        if count > PAIRS:
+        if count > TRIED:
             break
     return 0.0, count
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
+from omniopt.decisions.large.apart import Apart
 from omniopt.decisions.large.shape import Large
 from omniopt.decisions.large.sweep import Engine, Sweep, gains
 from omniopt.decisions.system import System
@@ -97,34 +98,33 @@ class Step:
 class Bound:
     """The bound of ``units`` units, per unit, with the limits scaled to their share.
 
-    Only those of the engine move; ``rest`` says what the others chose and stay with.
+    Only those of the engine move; ``apart`` says what the others chose and stay with.
     """
 
     def __init__(
-        self, ground: Ground, engine: Engine, units: int, rest: Sweep | None = None,
+        self, ground: Ground, engine: Engine, units: int, apart: Apart | None = None,
         center: np.ndarray | None = None, reach: float = math.inf,
     ) -> None:  # fmt: skip
         self.center, self.reach = center, reach
-        self.ground, self.engine, self.units, self.rest = ground, engine, units, rest
+        self.ground, self.engine, self.units, self.apart = ground, engine, units, apart
         self.large, self.held, self.all = ground.large, ground.held, ground.units
 
     def at(self, prices: np.ndarray, width: float) -> Point:
         """Compute the bound, smoothed by a width, with gradient and curvature."""
         system = self.large.system
-        found = self.engine.sweep(worth_table(self.large, prices, self.held), width=width, curvature=True)
+        table = worth_table(self.large, prices, self.held)
+        found = self.engine.sweep(table, width=width, curvature=True)
         self.ground.sweeps += self.engine.units / self.all
         fixed, smooth, use, bent = self._cells(prices, width)
         _, side = system.clipped(prices.copy())
         fixed += float(prices @ side) / self.all
         taken = system.matrix @ found.use
         n, swept = self.units, found
-        if self.rest is not None:
-            fixed += float((system.objective - system.matrix.T @ prices) @ self.rest.use) / n
-            taken = taken + system.matrix @ self.rest.use
-            contacts = max(found.contacts, self.rest.contacts)
-            stuck = max(found.impossible, self.rest.impossible)
-            value = found.value + self.rest.value
-            swept = replace(found, value=value, contacts=contacts, units=n, impossible=stuck)
+        if self.apart is not None:
+            rest = self.apart.at(table)
+            fixed += rest.value / n
+            taken = taken + system.matrix @ rest.use
+            swept = self.apart.joined(found, table)
         assert found.curvature is not None
         return Point(
             prices, fixed + found.value / n, fixed + smooth + found.smooth / n,

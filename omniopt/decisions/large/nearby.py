@@ -13,10 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from omniopt.decisions.large.apart import Apart
 from omniopt.decisions.large.kernels import compiled, fill_worths, make_work, making_arrays
 from omniopt.decisions.large.part import use_of
 from omniopt.decisions.large.passes import MANY, add_rows
-from omniopt.decisions.large.prices import Apart, Prices, worth_table
+from omniopt.decisions.large.prices import Prices, worth_table
 from omniopt.decisions.large.shape import Large
 from omniopt.decisions.large.sweep import Engine, read_only
 from omniopt.decisions.large.unit_search import find_sets
@@ -70,8 +71,9 @@ class Nearby:
 
     @functools.cached_property
     def settled(self) -> np.ndarray:
-        """Contacts of all other units, as places of candidates."""
-        return self.whole.chosen(self.apart.table, self.units)
+        """Contacts of all other units, as places of candidates, in ascending pieces one after the other."""
+        pieces = self.apart.settled
+        return self.whole.chosen(self.apart.table, self.units) if pieces is None else np.concatenate(pieces)
 
     def used(self, outside: np.ndarray) -> np.ndarray:
         """Return the sums of the other units' measures and of some of the close ones', by (bin, term)."""

@@ -30,7 +30,7 @@ class Rows(NamedTuple):
 
 
 class Sums(NamedTuple):
-    """What a pass adds up, see `omniopt.decisions.large.sweep.Sweep`."""
+    """What a pass adds up, see `omniopt.decisions.large.sweep.Sweep`; ``chosen`` lists contacts."""
 
     value: float
     value_low: float
@@ -42,6 +42,7 @@ class Sums(NamedTuple):
     use: np.ndarray
     tilt: np.ndarray
     curvature: np.ndarray
+    chosen: np.ndarray
 
 
 @making_arrays
@@ -49,9 +50,11 @@ def sweep_part(first, last, stride, data, rules, rows, table, width, near, sizes
     """Add up over units ``first`` to ``last - 1`` whose number is a multiple of ``stride``.
 
     With ``near`` of the units' length, units with another set within ``width`` of the best are
-    marked there and left out, and nothing is smoothed. Without rows there is no curvature.
+    marked there and left out, and nothing is smoothed; the others' contacts are listed. Without rows
+    there is no curvature.
     """
     split = len(near) > 0
+    chosen, listed = np.empty(last - first if split else 0, np.int64), 0
     most = 2 if split else (MANY if width > 0.0 else 1)
     work = make_work(most, sizes)
     use, tilt = np.zeros(table.shape), np.zeros(table.shape)
@@ -93,10 +96,32 @@ def sweep_part(first, last, stride, data, rules, rows, table, width, near, sizes
             s, p = total, total
             if count:
                 _add_use(0, 1.0, a, data, work, use)
+                if split:
+                    chosen = _with_room(chosen, listed + work.size[0])
+                    listed = _list(a, work, chosen, listed)
         smooth += s - total
         mixed += p - total
         u += stride
-    return Sums(value, low, smooth, mixed, contacts, cuts, impossible, use, tilt, curvature)
+    chosen = chosen[:listed]
+    return Sums(value, low, smooth, mixed, contacts, cuts, impossible, use, tilt, curvature, chosen)
+
+
+@making_arrays
+def _with_room(listed, size):  # type: ignore[no-untyped-def]
+    """Return a list, or a copy twice as long if it has no room for ``size`` numbers."""
+    if size <= len(listed):
+        return listed
+    longer = np.empty(2 * size, np.int64)
+    longer[: len(listed)] = listed
+    return longer
+
+
+@inlined
+def _list(first, work, listed, used):  # type: ignore[no-untyped-def]
+    """Add the contacts of a unit's best set to a list; return how long it is then."""
+    for i in range(work.size[0]):
+        listed[used + i] = first + work.member[0, i]
+    return used + work.size[0]
 
 
 @inlined
@@ -270,13 +295,8 @@ def chosen_part(first, last, data, rules, table, left_out, sizes):  # type: igno
             _alone(greatest, z - a, 0.0, work)
         elif find_sets(u, z - a, data, rules, 1, 0.0, work)[0] == 0:
             continue
-        if used + work.size[0] > len(member):
-            longer = np.empty(2 * (used + work.size[0]), np.int64)
-            longer[:used] = member[:used]
-            member = longer
-        for i in range(work.size[0]):
-            member[used + i] = a + work.member[0, i]
-        used += work.size[0]
+        member = _with_room(member, used + work.size[0])
+        used = _list(a, work, member, used)
     return member[:used]
 
 

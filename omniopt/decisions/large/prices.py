@@ -22,10 +22,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from omniopt.decisions.large.apart import Apart
 from omniopt.decisions.large.lagrangian import Bound, Ground, Point, Step
 from omniopt.decisions.large.lagrangian import worth_table as worth_table
 from omniopt.decisions.large.shape import Large
-from omniopt.decisions.large.sweep import Engine, Sweep, bound_of
+from omniopt.decisions.large.sweep import Engine, bound_of
 
 FIRST = 1_000  # units of the smallest sample, or so many for each row
 PER_ROW = 10
@@ -39,33 +40,13 @@ WARM_ROUNDS = 6  # from the prices of an earlier plan
 SMALL = 60_000  # units up to which all of them are always moved
 SHARP = 1e-4  # of the gap asked for, within which the bound is lowered to split ties well
 TRUST = 3.0  # how much further than the lead of units that are held worths may move
+FOLLOWED = 16_000  # units of the sample that tells how prices follow limits
+FOLLOWING = 0.02  # width at which they follow, as a share of a unit's worth
+FOLLOWING_STEPS = 12
+ASTRAY = 0.2  # of their move, by which they may have to move again
+MISSED = 0.3  # of a reach is enough if no pass over all units is needed then
+ENOUGH = 8_000  # units that stay close to a change at least
 NEAR = (0.1, 0.35)  # of the units are close to a change at first
-
-
-@dataclass(frozen=True)
-class Apart:
-    """Units close to a change, apart from all others, which have no other set within ``reach`` of the best.
-
-    Attributes
-    ----------
-    table : ndarray of float64, shape (b, t)
-        The worths at which that holds.
-    reach : float
-    rest : Sweep
-        What the others do.
-    close : Engine
-        Of the close ones.
-    """
-
-    table: np.ndarray
-    reach: float
-    rest: Sweep
-    close: Engine
-
-    @classmethod
-    def of(cls, engine: Engine, table: np.ndarray, reach: float) -> Apart:
-        """Look at all units."""
-        return cls(table, reach, *engine.near(table, reach))
 
 
 @dataclass(frozen=True)
@@ -104,7 +85,7 @@ class Prices:
 
 def lowered(
     large: Large, engine: Engine, start: np.ndarray, held: np.ndarray | None, gap: float, deadline: float,
-    progress: Callable[[float], None],
+    progress: Callable[[float], None], use: np.ndarray | None = None,
 ) -> Prices:  # fmt: skip
     """Look for the prices at which the bound is lowest.
 
@@ -122,12 +103,14 @@ def lowered(
         When to stop, by `time.monotonic`.
     progress : callable
         Told of each bound.
+    use : ndarray of float64, shape (b * t,), optional
+        What all units use at the prices to begin with, if that is known of an earlier plan.
 
     Returns
     -------
     Prices
     """
-    return _Descent(large, engine, held, gap, deadline, progress).run(start)
+    return _Descent(large, engine, held, gap, deadline, progress).run(start, use)
 
 
 def sharpened(
@@ -166,7 +149,7 @@ class _Descent:
         self.apart: Apart | None = None
         self.short, self.width = math.inf, 0.0
 
-    def run(self, start: np.ndarray) -> Prices:
+    def run(self, start: np.ndarray, use: np.ndarray | None) -> Prices:
         """Go through the samples, then lower the bound over all units."""
         large, system = self.large, self.large.system
         prices = system.clipped(np.asarray(start, np.float64).copy())[0]
@@ -176,7 +159,10 @@ class _Descent:
         self._measure()
         with threadpool_limits(1, "blas"):  # small matrices, and the cores are busy
             if prices.any():  # of an earlier plan, which may be far away
-                self._settle(_State(prices, 0.01 * WIDE * self.scale, self.scale), WARM_ROUNDS)
+                state = _State(prices, 0.01 * WIDE * self.scale, self.scale)
+                if use is not None:
+                    self._follow(state, system.matrix @ use)
+                self._settle(state, WARM_ROUNDS)
             if self.best is None or not self.short <= self.gap * abs(self.best.bound):
                 state = _State(np.zeros_like(prices), WIDE * self.scale, self.scale)
                 self._sample(state)
@@ -195,7 +181,7 @@ class _Descent:
         apart = found.apart or Apart.of(
             self.engine, worth_table(self.large, found.prices, self.held), math.inf
         )
-        part = Bound(self.ground, apart.close, self.units, apart.rest, found.prices, TRUST * apart.reach)
+        part = Bound(self.ground, apart.close, self.units, apart, found.prices, TRUST * apart.reach)
         wide = max(10.0 * found.width, NARROW * self.scale)
         state = _State(found.prices, wide, 10.0 * wide)
         with threadpool_limits(1, "blas"):
@@ -243,6 +229,33 @@ class _Descent:
             state.width *= 2.0
             state.drift = _typical(worth_table(self.large, state.prices) - table)
 
+    def _follow(self, state: _State, use: np.ndarray) -> None:
+        """Let prices follow limits that have changed, by a sample.
+
+        By what the sample errs about the use of all units at these prices, the limits are moved: so it
+        errs only about what changes (a control variate).
+        """
+        size = max(FOLLOWED, PER_ROW * len(use))
+        if 5 * size > self.units:
+            return
+        system, width, radius = self.large.system, FOLLOWING * self.scale, self.scale
+        sample = self.engine.taken(np.arange(0, self.units, self.units // size))
+        off = use - self.units * Bound(self.ground, sample, sample.units).at(state.prices, width).use
+        moved = replace(self.large, system=replace(system, lo=system.lo - off, hi=system.hi - off))
+        part = Bound(replace(self.ground, large=moved), sample, sample.units)
+        before, point = worth_table(self.large, state.prices), part.at(state.prices, width)
+        for _ in range(FOLLOWING_STEPS):
+            step = part.step(point, radius)
+            if step.gained <= self.gap * abs(point.bound):
+                break
+            trial = part.at(self._moved(point, step), width)
+            if trial.smooth < point.smooth:
+                point = trial
+            else:
+                radius = 0.3 * step.size
+        state.prices = point.prices
+        state.drift = ASTRAY * float(np.abs(worth_table(self.large, point.prices) - before).max())
+
     def _settle(self, state: _State, rounds: int) -> None:
         """Lower the bound over all units, moving only those that are close to a change."""
         aim = self.gap / 10
@@ -251,11 +264,12 @@ class _Descent:
             self.width = state.width
             self.short = point.bound - point.mixed + point.gained
             return
-        reach, expected = self._reach(state), -math.inf
+        reach, expected, apart = self._reach(state), -math.inf, None
         for _ in range(rounds):
-            apart = Apart.of(self.engine, worth_table(self.large, state.prices, self.held), reach)
-            self.ground.sweeps += 1.0
-            part = Bound(self.ground, apart.close, self.units, apart.rest, state.prices, TRUST * reach)
+            table = worth_table(self.large, state.prices, self.held)
+            apart = self._apart(apart, table, reach)
+            reach = apart.reach
+            part = Bound(self.ground, apart.close, self.units, apart, state.prices, TRUST * reach)
             narrow, state.width, state.radius = state.width, 0.3 * reach, 0.3 * reach
             point = part.at(state.prices, state.width)
             self.note(point)
@@ -273,7 +287,17 @@ class _Descent:
             found = self._down(part, state, 0.3 * aim, point)
             expected = found.mixed - found.gained
             move = float(np.abs(worth_table(self.large, state.prices) - before).max())
-            reach = float(np.clip(move, 0.1 * reach, reach))
+            least = min(max(0.1, ENOUGH / max(apart.close.units, 1)), 1.0) * reach
+            reach = float(np.clip(move, least, reach))
+
+    def _apart(self, before: Apart | None, table: np.ndarray, reach: float) -> Apart:
+        """Tell the units close to a change from the others, among all or among those that were close."""
+        lead = 0.0 if before is None else before.lead(self.large, table)
+        if before is not None and lead > MISSED * reach:
+            self.ground.sweeps += before.close.units / self.units
+            return before.within(self.engine, table, min(reach, lead))
+        self.ground.sweeps += 1.0
+        return Apart.of(self.engine, table, reach)
 
     def _reach(self, state: _State) -> float:
         """Return a lead that few units' best sets have, and by which worths may still have to move."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numba
@@ -41,12 +42,12 @@ def large_plan(large: Large, found: list[Hunt], gap: float, seconds: dict[str, f
     first, chosen = found[0], found[-1].chosen
     assert chosen is not None
     prices = first.prices
-    listed = large.candidates_given <= LISTED
+    listed, use = large.candidates_given <= LISTED, use_of(large, chosen)
     claims = [_claim(hunt, chosen) for hunt in found]
     certificate = claims_of(
         large,
         claims,
-        use_of(large, chosen),
+        use,
         gap,
         candidates=len(large),
         customers=_customers(large),
@@ -63,7 +64,8 @@ def large_plan(large: Large, found: list[Hunt], gap: float, seconds: dict[str, f
     out = large.extra["taken_out"]
     dropped = dropped_rows(large.catalogue, out.customer, out.action, out.reason, out.reasons)
     scores = large.scores if large.model_scores else None
-    plan = Plan(certificate, contacts, dropped, alternatives, scores, large)
+    solved = replace(large, extra=large.extra | {"use": use})  # for those that start from this plan
+    plan = Plan(certificate, contacts, dropped, alternatives, scores, solved)
     return plan.with_trial(large.extra.get("trial"))
 
 

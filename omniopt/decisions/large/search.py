@@ -32,7 +32,7 @@ SURE = 0.98  # how open or closed a cell can look that is not held
 
 def search_by_rank(
     large: Large, engine: Engine, gap: float, time_limit: float | None, progress: Progress,
-    start: np.ndarray | None = None,
+    start: np.ndarray | None = None, use: np.ndarray | None = None,
 ) -> list[Hunt]:  # fmt: skip
     """Optimise each objective among the plans that keep the earlier ones within their shares.
 
@@ -49,6 +49,8 @@ def search_by_rank(
         Told of each step, the best objective and the best bound.
     start : ndarray of float64, optional
         Prices of the limits to begin with.
+    use : ndarray of float64, shape (b * t,), optional
+        What all units use at these prices, by (bin, term), if that is known.
 
     Returns
     -------
@@ -65,7 +67,7 @@ def search_by_rank(
     deadline = math.inf if time_limit is None else time.monotonic() + time_limit
     if len(large.extra["unmet"][0]):
         raise clash_of(large, engine, np.zeros(len(large.system)))
-    found = [_searched(Hunt(large, engine, gap, deadline, progress), start)]
+    found = [_searched(Hunt(large, engine, gap, deadline, progress), start, use)]
     system = large.system
     for rank, earlier in enumerate(large.policy.objectives[:-1], 1):
         best = found[-1].objective
@@ -81,14 +83,14 @@ def search_by_rank(
     return found
 
 
-def _searched(hunt: Hunt, start: np.ndarray | None) -> Hunt:
+def _searched(hunt: Hunt, start: np.ndarray | None, use: np.ndarray | None = None) -> Hunt:
     """Lower the bound, then look for plans until the gap is met or time is up."""
     large = hunt.large
     g = large.system.g
     held = np.full(g, FREE, np.int8)
     prices = np.zeros(len(large.system)) if start is None else start
     try:
-        _settle(hunt, prices, held)
+        _settle(hunt, prices, held, use)
     except KeyboardInterrupt:  # whoever waits no longer gets the best plan so far
         if hunt.chosen is None:
             raise
@@ -104,9 +106,9 @@ def _searched(hunt: Hunt, start: np.ndarray | None) -> Hunt:
     return hunt
 
 
-def _settle(hunt: Hunt, start: np.ndarray, held: np.ndarray) -> None:
+def _settle(hunt: Hunt, start: np.ndarray, held: np.ndarray, use: np.ndarray | None) -> None:
     large = hunt.large
-    found = lowered(large, hunt.engine, start, held, hunt.gap, hunt.deadline, hunt.report_bound)
+    found = lowered(large, hunt.engine, start, held, hunt.gap, hunt.deadline, hunt.report_bound, use)
     if found.diverging or found.bound == -math.inf:
         raise clash_of(large, hunt.engine, found.prices)
     hunt.price(found.prices, found.bound)

@@ -16,6 +16,7 @@ chosen candidates' M, by bin.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -113,6 +114,18 @@ class Columns:
     def units(self) -> int:
         """How many units there are."""
         return len(self.start) - 1
+
+    @functools.cached_property
+    def largest(self) -> np.ndarray:
+        """The largest measure by size of every term, float64 of shape (t,)."""
+        lots = np.array_split(self.measures, 1 + len(self.measures) // 1_000_000)
+        return np.max([np.abs([m.min(axis=0, initial=0.0), m.max(axis=0, initial=0.0)]).max(axis=0)
+                       for m in lots], axis=0)  # fmt: skip
+
+    @functools.cached_property
+    def templates(self) -> np.ndarray:
+        """The templates of any unit, ascending."""
+        return np.unique(self.template)
 
 
 ONE, FREE, GENERAL = 0, 1, 2  # of templates: at most one contact, no row at all, anything else

@@ -7,7 +7,6 @@ function that lets go of Python's lock, and what the parts bring is added up in 
 from __future__ import annotations
 
 import copy
-import functools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -53,6 +52,8 @@ class Sweep:
         Units whose search was cut; an upper bound stands for their best worth.
     impossible : int
         A unit that cannot keep its own rows, or -1.
+    depth : int
+        Additions one after the other that ``value`` comes from, more than a sweep needs.
     """
 
     value: float
@@ -67,6 +68,7 @@ class Sweep:
     contacts: int
     cut: int
     impossible: int
+    depth: int = 0
 
 
 @dataclass(frozen=True)
@@ -119,12 +121,18 @@ class Engine:
     ----------
     origin : ndarray of int64, shape (u,)
         The number that each unit has in the engine from which this one was taken.
+    largest : ndarray of float64, shape (t,)
+        The largest measure by size of every term, or more.
+    lists : bool
+        Whether it lists contacts as it tells units apart: what comes from afar is sums.
     """
+
+    lists = True
 
     def __init__(self, columns: Columns, templates: Templates, system: System, width_of_table: int) -> None:
         self._set_up(_data(columns), unit_rules(templates), width_of_table)
         self.rows = _columns_of(system)
-        self.origin = np.arange(self.units)
+        self.origin, self.largest = np.arange(self.units), columns.largest
 
     def _set_up(self, data: Data, rules: Rules, width: int) -> None:
         self.data, self.width = data, width
@@ -147,13 +155,6 @@ class Engine:
     def candidates(self) -> int:
         """How many candidates there are."""
         return len(self.data.bin)
-
-    @functools.cached_property
-    def largest(self) -> np.ndarray:
-        """The largest measure by size of every term, float64 of shape (t,)."""
-        lots = np.array_split(self.data.measures, 1 + len(self.data.measures) // 1_000_000)
-        return np.max([np.abs([m.min(axis=0, initial=0.0), m.max(axis=0, initial=0.0)]).max(axis=0)
-                       for m in lots], axis=0)  # fmt: skip
 
     def of(self, system: System) -> Engine:
         """Return the engine of the same units under other coupling rows."""
@@ -183,7 +184,7 @@ class Engine:
         """
         return self._swept(table, stride, width, curvature, np.zeros(0, np.bool_))
 
-    def near(self, table: np.ndarray, width: float) -> tuple[Sweep, Engine]:
+    def near(self, table: np.ndarray, width: float) -> tuple[Sweep, Engine, np.ndarray | None]:
         """Take the units apart that have another set within ``width`` of the best one.
 
         Returns
@@ -192,10 +193,12 @@ class Engine:
             Of all other units.
         Engine
             Of those units.
+        ndarray of int64, or None
+            The other units' contacts, as places of candidates in ascending order, if they are listed.
         """
-        near = np.zeros(self.units, np.bool_)
-        rest = self._swept(table, 1, width, False, near)
-        return rest, self.taken(np.flatnonzero(near))
+        near, chosen = np.zeros(self.units, np.bool_), list[np.ndarray]()
+        rest = self._swept(table, 1, width, False, near, chosen)
+        return rest, self.taken(np.flatnonzero(near)), np.concatenate(chosen) if self.lists else None
 
     def _sums(
         self, stride: int, rows: passes.Rows, table: np.ndarray, width: float, near: np.ndarray
@@ -223,7 +226,7 @@ class Engine:
             ),
             self.rules, self.width,
         )  # fmt: skip
-        other.rows, other.origin = self.rows, units
+        other.rows, other.origin, other.largest = self.rows, units, self.largest
         return other
 
     def chosen(self, table: np.ndarray, left_out: np.ndarray) -> np.ndarray:
@@ -289,8 +292,9 @@ class Engine:
         return loss
 
     def _swept(
-        self, table: np.ndarray, stride: int, width: float, curvature: bool, near: np.ndarray
-    ) -> Sweep:
+        self, table: np.ndarray, stride: int, width: float, curvature: bool, near: np.ndarray,
+        chosen: list[np.ndarray] | None = None,
+    ) -> Sweep:  # fmt: skip
         table = _table(table)
         rows = self.rows if curvature else self.rows._replace(count=0)
         use, tilt = np.zeros(table.shape), np.zeros(table.shape)
@@ -306,6 +310,8 @@ class Engine:
             bent += part.curvature
             contacts, cut = max(contacts, part.contacts), cut + part.cut
             impossible = part.impossible if impossible < 0 else impossible
+            if chosen is not None:
+                chosen.append(part.chosen)
         value = math.fsum(values)
         bent += np.tril(bent, -1).T
         count = -(-self.units // stride)
@@ -348,6 +354,7 @@ def bound_of(
     depth = (
         int(np.diff(system.matrix.tocsc().indptr).max(initial=0)) + len(found.largest) + found.contacts + 128
     )
+    depth += found.depth if isinstance(found, Sweep) else 0
     # numpy adds in pairs, so that the error of a sum grows with the logarithm of its length
     value = float(np.sum(found.value))
     return math.fsum([*(prices * side), value, *gained]) + terms * depth * float(np.finfo(np.float64).eps)

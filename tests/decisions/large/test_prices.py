@@ -90,9 +90,13 @@ class Case:
         coupling = SimpleNamespace(
             cells=SimpleNamespace(member=sparse.csr_array(self.cells.reshape(cells, bins * width)))
         )
-        self.large = SimpleNamespace(system=self.system, coupling=coupling, bins=SimpleNamespace(width=width))
+        templates = template(shape)
+        self.large = SimpleNamespace(
+            system=self.system, coupling=coupling, bins=SimpleNamespace(width=width), columns=columns,
+            templates=templates,
+        )  # fmt: skip
         self.columns, self.shape = columns, shape
-        self.engine = Engine(columns, template(shape), self.system, width)
+        self.engine = Engine(columns, templates, self.system, width)
 
     def lowered(self, gap: float = 1e-6, held: np.ndarray | None = None, start: np.ndarray | None = None):
         start = np.zeros(len(self.system)) if start is None else start
