@@ -233,7 +233,7 @@ def remove_plan(folder: Path) -> bool:
 
 def main() -> None:
     """Run the command line, in a process that ends with it."""
-    gc.set_threshold(50_000)  # a command makes many objects that last: looking through them often is in vain
+    gc.set_threshold(500_000)  # libraries alone make half as many objects, and all of them last
     status: Any = BUG
 
     def end() -> None:
