@@ -133,6 +133,7 @@ SOURCES: dict[str, Break] = {
     "unknown outcome of a call": table(
         "calls.csv", "rejected", "rejectd", "row 1", "'rejectd'", "'rejected'"
     ),
+    "visit of boundless value": table("visits.csv", ",5", ",1e308", "row 1", "column value", "too large"),
     "visit of infinite value": table("visits.csv", ",5", ",inf", "row 1", "column value"),
     "consent that is neither": table("newsletter.csv", "true", "maybe", "row 1", "column yes_no", "'maybe'"),
 }
@@ -149,6 +150,7 @@ OUTCOMES: dict[str, tuple[str | None, str, tuple[str, ...]]] = {
     "unknown outcome": ("responded", "respond", ("'respond'", "'responded'")),
     "value is text": ("40.0", "forty", ("column value", "row 1")),
     "value is NaN": ("40.0", "NaN", ("column value", "row 1")),
+    "value is too large": ("40.0", "1e308", ("column value", "row 1", "below 1e+15")),
     "value is infinite": ("40.0", "inf", ("column value", "row 1")),
     "response without a value": ("40.0", "", ("column value", "row 1")),
     "column twice": ("channel", "date", ("column date", "twice")),

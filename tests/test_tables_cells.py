@@ -202,6 +202,17 @@ def test_nan_and_infinity_are_faults_anywhere(cell: object, column: str) -> None
         read(frame, "offers")
 
 
+@pytest.mark.parametrize("cell", ["1e16", -1.1e15, 1e308])
+def test_quantities_that_cannot_be_added_up_are_faults(cell: object) -> None:
+    text = wrong([1e15, cell], "value", "offers")
+    assert "row 2, column value" in text and "is too large to be added up. Write it in a larger unit" in text
+    frame = pd.DataFrame({"customer_id": ["a"], "action_id": ["b"], "minutes": [cell]})
+    with pytest.raises(BadInput, match="row 1, column minutes: .* is too large to be added up"):
+        read(frame, "candidates")
+    # An attribute that nobody adds up may be a long number.
+    assert read(pd.DataFrame({"customer_id": ["a"], "account": [cell]}), "customers")["account"].notna().all()
+
+
 def test_nan_in_parquet_is_told_from_a_missing_cell(tmp_path: Path) -> None:
     table = pa.table(
         {"offer_id": ["a", "b", "c"], "value": pa.array([1.0, None, float("nan")], from_pandas=False)}

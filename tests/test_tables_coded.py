@@ -176,6 +176,7 @@ BROKEN = {
     "id without text": lambda f: f.assign(action_id=f["action_id"].where(f.index != f.index[3], "")),
     "id that says nan": lambda f: f.assign(customer_id=f["customer_id"].where(f.index != f.index[3], "nan")),
     "empty number": lambda f: f.assign(value=f["value"].where(f.index != f.index[3])),
+    "number too large": lambda f: f.assign(value=f["value"].where(f.index != f.index[3], -1e16)),
     "infinite number": lambda f: f.assign(value=f["value"].where(f.index != f.index[3], np.inf)),
     "key twice": lambda f: pd.concat([f, f.iloc[[2, 5]]]),
     "unknown action": lambda f: f.assign(action_id=f["action_id"].where(f.index != f.index[3], "o9-call")),

@@ -11,6 +11,7 @@ import pandas as pd
 
 from omniopt.errors import Faults, nearest
 from omniopt.knowledge.evaluate import interval
+from omniopt.tables.contract import LARGEST
 
 #: From the least that a contact can come to, to the most: of several outcomes the last one stands.
 STRENGTH = (
@@ -72,8 +73,9 @@ def checked(outcomes: pd.DataFrame, file: str | None, faults: Faults) -> pd.Data
         _told(rows["outcome"] == word, f"the outcome '{word}' is unknown", known, "outcome", file, faults)
     if "value" in rows:
         number = pd.to_numeric(rows["value"], errors="coerce").astype(float)
-        strange = rows["value"].notna() & ~np.isfinite(number)
-        _told(strange, "this is no number", "Write a number such as 40.5", "value", file, faults)
+        strange = rows["value"].notna() & ~(number.abs() <= LARGEST)
+        hint = f"Write a number such as 40.5, below {LARGEST:g}"
+        _told(strange, "this is no amount of money", hint, "value", file, faults)
         lacking = (rows["outcome"] == "responded") & rows["value"].isna()
         hint = "Write what it brought, 0 for nothing, or leave the column out"
         _told(lacking, "a response without a value", hint, "value", file, faults)

@@ -293,6 +293,8 @@ def _shape(
         wanted = spec.columns.get(column) or Column("text" if column in text else "free")
         place = Place(faults, file, name, column)
         values = column_values(cells, wanted.kind, place, days)
+        if wanted.kind == "number" or (spec.measures and values.dtype == np.float64):
+            place.too_large(values)
         if wanted.filled or (spec.measures and values.dtype == np.float64):
             # Asked of the cells as they came: one that could not be read is not called empty as well.
             place.bad(np.flatnonzero(is_empty(cells)), lambda row: "the cell is empty", "Write a value")

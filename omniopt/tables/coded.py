@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from omniopt.errors import Faults
-from omniopt.tables.contract import CONTRACT
+from omniopt.tables.contract import CONTRACT, LARGEST
 from omniopt.tables.convert import Days, Place, column_values, id_texts
 from omniopt.tables.sources import parts_of
 from omniopt.tables.storage import empty_array, in_threads
@@ -248,7 +248,7 @@ class _Words:
 def _read(
     piece: _Piece, layout: _Layout, codes: list[np.ndarray], measures: dict[str, np.ndarray]
 ) -> dict[str, _Words] | None:
-    """Read a row group into its place; None where a cell is empty or not finite."""
+    """Read a row group into its place; None where a cell is empty, not finite or too large."""
     texts = [*IDS, *layout.texts]
     file = pq.ParquetFile(piece.path, metadata=piece.metadata, read_dictionary=texts, buffer_size=BUFFER)
     words = {name: _Words() for name in texts}
@@ -265,7 +265,7 @@ def _read(
             words[name].add(batch[name].fill_null("") if batch[name].null_count else batch[name])
         for name, values in measures.items():
             values[rows] = _numbers(batch[name])
-            if not np.isfinite(values[rows]).all():
+            if not (np.abs(values[rows]) <= LARGEST).all():
                 return None
     return words if all(_legal(own) for name in IDS for own in words[name].pieces) else None
 

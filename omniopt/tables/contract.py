@@ -73,6 +73,9 @@ class TableSpec:
     measures: bool = False
 
 
+#: No quantity may be larger: next to such a one, float64 loses what is below a half.
+LARGEST = 1e15
+
 _KEY = Column("id", required=True, filled=True)
 
 #: Every table the project knows by name.

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from omniopt.errors import Faults, nearest
-from omniopt.tables.contract import ARMS, OUTCOMES
+from omniopt.tables.contract import ARMS, LARGEST, OUTCOMES
 
 #: So many cells of one column are named before the rest is only counted.
 CELL_LIMIT = 20
@@ -53,6 +53,12 @@ class Place:
             self.say(message(int(row)), hint, int(row) + 1)
         if len(rows) > CELL_LIMIT:
             self.say(f"and {len(rows) - CELL_LIMIT} more rows")
+
+    def too_large(self, values: pd.Series) -> None:
+        """Add a fault for each quantity beyond what can be added up exactly."""
+        rows = np.flatnonzero((values.abs() > LARGEST) & np.isfinite(values))
+        hint = f"Write it in a larger unit, below {LARGEST:g}"
+        self.bad(rows, lambda row: f"{values[row]:g} is too large to be added up", hint)
 
     def say(self, message: str, hint: str | None = None, row: int | None = None) -> None:
         """Add one fault of this column."""
