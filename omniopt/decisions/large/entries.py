@@ -22,7 +22,6 @@ from omniopt.decisions.large.bins import (
     renumbered,
     stand_in_scopes,
 )
-from omniopt.decisions.large.part import use_of
 from omniopt.decisions.large.pasts import Members, sequences
 from omniopt.decisions.large.seen import seen_by
 from omniopt.decisions.large.shape import Columns, Large, Templates
@@ -37,7 +36,9 @@ from omniopt.tables.storage import in_threads
 PART = 50_000  # units looked at in one go
 
 
-def rule_entries(large: Large, chosen: np.ndarray, prices: np.ndarray) -> list[dict[str, Any]]:
+def rule_entries(
+    large: Large, chosen: np.ndarray, used: np.ndarray, prices: np.ndarray
+) -> list[dict[str, Any]]:
     """Return what every rule allows, what the plan uses of it, and its price.
 
     Parameters
@@ -45,9 +46,10 @@ def rule_entries(large: Large, chosen: np.ndarray, prices: np.ndarray) -> list[d
     large : Large
     chosen : ndarray of int64
         Places of the chosen candidates, ascending.
+    used : ndarray of float64, shape (b t,)
+        Their sums of measures by (bin, term).
     prices : ndarray of float64, shape (k + q,)
     """
-    used = use_of(large, chosen)
     entries = limit_entries(large, used, prices)
     scopes = Scopes(large.catalogue, Faults())
     counted = _Counted(large, chosen, scopes)

@@ -53,7 +53,7 @@ def large_plan(large: Large, found: list[Hunt], gap: float, seconds: dict[str, f
         customers=_customers(large),
         solver="decomposed",
         bound_by=claims[0].bound_by,
-        rules=[*map(_without_range, rule_entries(large, chosen, prices))],
+        rules=[*map(_without_range, rule_entries(large, chosen, use, prices))],
         dropped=large.dropped,
         notes=[*large.notes, *([] if listed else [TOO_MANY])],
         seconds={k: round(v, 3) for k, v in seconds.items()} | {"write": 0.0},
@@ -93,6 +93,8 @@ def contact_frame(large: Large, at: np.ndarray, **own: np.ndarray) -> pd.DataFra
     further = {name: _measure(large, name, at, bin) for name in FURTHER}
     columns |= {name: values for name, values in further.items() if values is not None}
     frame = pd.DataFrame(columns | own)
+    if (np.diff(customer) > 0).all():
+        return frame
     first = -own["worth"] if "worth" in own else large.catalogue.actions.day[action]
     order = np.lexsort((action, first, customer))
     return frame if (np.diff(order) == 1).all() else frame.take(order).reset_index(drop=True)
