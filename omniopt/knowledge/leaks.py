@@ -7,8 +7,9 @@ Three marks give them away.
   of the contact. Only pairs of the same offer, channel and month are compared, so that an attribute which
   merely follows the season, as an interest rate does, raises no alarm; and each half of the customers is
   scored by what the other half taught, so that chance raises none either.
-- *A value that only responders have.* Practically all contacts with it responded, where most others did not:
-  so it is with the amount that was bought, even if few buy.
+- *A value that only responders have.* Practically all contacts with it responded, where most others to the
+  same offer on the same channel did not: so it is with the amount that was bought, even if few buy. Where
+  most respond anyway, as in visits to a shop, a value of theirs says nothing.
 - *It is filled for past contacts, and missing when scores are made.* What is known before a contact is known
   of customers who will be contacted, too.
 
@@ -133,12 +134,13 @@ def check_leaks(
     keys = [contacts["offer_id"], contacts["channel"], contacts["date"] // MONTH]
     stratum = pd.concat(keys, axis=1).groupby(["offer_id", "channel", "date"]).ngroup().to_numpy(np.int64)
     half = features.positions(contacts) % 2 == 0
+    seldom = (contacts.groupby(["offer_id", "channel"])["response"].transform("mean") < 0.5).to_numpy()
     alone: dict[str, float] = {}
     faults = Faults()
     for name in features.attributes:
         then = rows[column_of(name)].to_numpy(float)
         alone[name] = separation(then, y, stratum, half)
-        why = _mark(name, then, y, alone[name], features)
+        why = _mark(name, then, y, seldom, alone[name], features)
         if why is not None and name not in response.known_before:
             place = "history" if name in features.at_contact else "customers"
             faults.add(
@@ -151,16 +153,19 @@ def check_leaks(
     return alone
 
 
-def _mark(name: str, then: Floats, y: np.ndarray, alone: float, features: Features) -> str | None:
+def _mark(
+    name: str, then: Floats, y: np.ndarray, seldom: np.ndarray, alone: float, features: Features
+) -> str | None:
     if alone >= IMPLAUSIBLE:
         return (
             "alone it tells who responded from who did not, to the same offer on the same channel in the "
             f"same month, in {alone:.0%} of pairs"
         )
-    pure = purity(then, y)
-    if pure >= PURE and y.mean() < 0.5:
+    pure = purity(then[seldom], y[seldom]) if seldom.any() else 0.0
+    if pure >= PURE:
         return (
-            f"of the contacts with one of its values, at least {pure:.0%} responded; of all, {y.mean():.0%}"
+            f"of the contacts with one of its values, at least {pure:.0%} responded; of all with the same "
+            f"offers on the same channels, {y[seldom].mean():.0%}"
         )
     if name not in features.at_contact:
         return None

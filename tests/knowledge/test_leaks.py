@@ -60,6 +60,20 @@ def test_what_only_buyers_have_is_a_leak() -> None:
         fit(market.tables(customers=customers, history=market.history.assign(amount=amount)))
 
 
+def test_visits_to_a_shop_make_no_leak_of_what_visitors_do_not_tell() -> None:
+    """Every visit counts as a response, and those who only visit have told neither age nor region."""
+    market = Market(500, seed=6)
+    ids = [f"w{i:03}" for i in range(200)]
+    visitors = pd.DataFrame({"customer_id": ids, "age": np.nan, "region": None})
+    visits = pd.DataFrame({"customer_id": ids, "offer_id": "old a", "channel": "shop", "date": -9})
+    tables = market.tables(
+        customers=pd.concat([market.customers, visitors]),
+        history=pd.concat([market.history, visits.assign(outcome="responded")]),
+        channels=pd.DataFrame({"channel": ["mail", "email", "shop"]}),
+    )
+    assert set(fit(tables).report["alone"]) == {"age", "region"}
+
+
 def test_what_is_missing_when_scores_are_made_is_a_leak() -> None:
     market = Market(500, seed=6)
     minutes = np.random.default_rng(0).uniform(1, 9, len(market.history))  # says nothing of the response
