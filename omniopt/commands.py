@@ -3,11 +3,44 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from omniopt.answers import a_path, answer, say, with_json
+from omniopt.errors import BadInput, Fault
+
+if TYPE_CHECKING:
+    from omniopt.project import Project
+
+
+def check_output(project: Project, out: Path, suffix: str, own: str) -> None:
+    """Refuse to write a file of another kind, or in place of anything that the project reads.
+
+    Parameters
+    ----------
+    project : Project
+    out : Path
+        The file to write.
+    suffix : str
+        How its name has to end.
+    own : str
+        What the file is to the project, if it names it: that may be replaced.
+
+    Raises
+    ------
+    BadInput
+    """
+    if out.suffix != suffix or out.is_dir():
+        raise BadInput(Fault("this is no place for the answer", file=str(out), hint=f"Name a {suffix} file"))
+    spec = project.spec
+    named = {**spec.tables, "policy": spec.policy, "identity.links": spec.identity.links}
+    named |= {f"sources.{name}": source.table for name, source in spec.sources.items()}
+    read = {name: project.root / place for name, place in named.items() if isinstance(place, str)}
+    for name, place in read.items():
+        if name != own and place.resolve() in (out.resolve(), *out.resolve().parents):
+            hint = "Name a file that the project does not read"
+            raise BadInput(Fault(f"the project reads its {name} there", file=str(out), hint=hint))
 
 
 @click.command()
@@ -24,7 +57,9 @@ def link(project: Path, out: Path) -> None:
     from omniopt.tables import write_csv
 
     loaded = oo.Project.load(project)
+    check_output(loaded, out, ".csv", "identity.links")
     links = propose(loaded.people(), loaded.spec.identity, loaded.spec.seed)
+    out.parent.mkdir(parents=True, exist_ok=True)
     write_csv(links, out)
     likely = int((links["probability"] >= loaded.spec.identity.threshold).sum())
     answer(
@@ -46,8 +81,10 @@ def score(project: Path, out: Path) -> None:
     from omniopt.tables import write_parquet
 
     loaded = oo.Project.load(project)
+    check_output(loaded, out, ".parquet", "scores")
     seed, response = loaded.spec.seed, loaded.spec.response
     model = fit(loaded.read(), seed, response=response)
+    out.parent.mkdir(parents=True, exist_ok=True)
     if response.caution == "none":
         rows = write_scores(model, out)
     else:  # what scores are drawn to is known when all are made

@@ -50,6 +50,7 @@ def propose(people: pd.DataFrame, identity: Identity, seed: int) -> pd.DataFrame
         raise BadInput("there are no two ids to compare")
     try:
         from splink import DuckDBAPI, Linker, SettingsCreator, block_on
+        from splink.internals.exceptions import EMTrainingException
     except ImportError as error:
         hint = "Install it with: pip install 'omniopt[identity]'"
         raise BadInput(Fault("proposing links needs splink", hint=hint)) from error
@@ -70,7 +71,8 @@ def propose(people: pd.DataFrame, identity: Identity, seed: int) -> pd.DataFrame
         # A column cannot be judged among pairs that were chosen for agreeing in it: each is left out once.
         for name in columns[:2] if len(columns) < 4 else columns[:4]:
             train.estimate_parameters_using_expectation_maximisation(block_on(name))
-    except ValueError as error:  # the logarithm of a probability that is 0 or 1
+    # A ValueError is the logarithm of a probability that is 0 or 1.
+    except (ValueError, EMTrainingException) as error:
         hint = "Compare columns that are filled and that tell people apart, or link by exact keys alone"
         message = "there are too few people, or too few who agree, to estimate how likely links are"
         raise BadInput(Fault(message, rule="identity.compare", hint=hint)) from error

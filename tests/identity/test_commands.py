@@ -65,6 +65,48 @@ def test_likely_links_are_proposed_for_review(tmp_path: Path) -> None:
     assert (tmp_path / "again.csv").read_bytes() == (tmp_path / "links.csv").read_bytes()
 
 
+COMPARED = shop_and_calls.FILES["omniopt.yaml"].replace(
+    "household: [street, city]", "compare: {city: name, street: text}, links: links.csv"
+)
+HEAD = "id,mail,tel,city,street,changed\n"
+
+
+@pytest.mark.parametrize(
+    ("out", "changed", "said"),
+    [
+        ("links.csv", {}, "identity.compare names fewer than two columns"),
+        ("links.csv", {"omniopt": COMPARED.replace("city: name", "town: name")}, "has the column 'town'"),
+        ("links.csv", {"omniopt": COMPARED, "crm": "id,mail\n1,a@b.c\n"}, "column tel: there is no such col"),
+        ("links.csv", {"omniopt": COMPARED, "crm": HEAD}, "there are too few people"),
+        ("links.csv", {"omniopt": COMPARED, "crm": f"{HEAD}1,a@b.c,,,,\n"}, "there are too few people"),
+        (
+            "links.csv",
+            {"omniopt": COMPARED, "crm": HEAD, "accounts": "account,login,city,seen\n"},
+            "no two ids to compare",
+        ),
+        (
+            "links.csv",
+            {"omniopt": COMPARED, "crm": f"{HEAD}1,a@b.c,,,,soon\n"},
+            "column changed: 'soon'",
+        ),
+        ("links.parquet", {"omniopt": COMPARED}, "Name a .csv file"),
+        (".", {"omniopt": COMPARED}, "Name a .csv file"),
+        ("crm.csv", {"omniopt": COMPARED}, "the project reads its sources.crm there"),
+        ("offers.csv", {"omniopt": COMPARED}, "the project reads its offers there"),
+    ],
+)
+def test_links_that_cannot_be_proposed_are_bad_input(
+    tmp_path: Path, out: str, changed: dict[str, str], said: str
+) -> None:
+    pytest.importorskip("splink", reason="the extra identity is not installed")
+    folder = shop_and_calls.write(tmp_path, **changed)
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    result = _omniopt("link", folder, "--out", folder / out)
+    assert result.exit_code == 2 and said in result.stderr, result.output
+    assert "Traceback" not in result.output
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
 def test_a_project_without_sources_has_nothing_to_link(project: Path, tmp_path: Path) -> None:
     result = _omniopt("link", project, "--out", tmp_path / "links.csv")
     assert result.exit_code == 2

@@ -99,6 +99,50 @@ def test_a_model_that_cannot_be_made_is_bad_input(
     assert not (tmp_path / "s.parquet").exists()
 
 
+def _history(**columns: object) -> Market:
+    market = Market(100)
+    market.history = market.history.assign(**columns)
+    return market
+
+
+@pytest.mark.parametrize(
+    ("market", "out", "said"),
+    [
+        (_history(outcome="responded"), "s.parquet", "has 1200 responses and 0 contacts known to have none"),
+        (_history(outcome="delivered"), "s.parquet", "it has 0 responses"),
+        (_history(outcome="sold"), "s.parquet", "'sold' is no outcome"),
+        (_history(channel="pigeon"), "s.parquet", "'pigeon' is not in channels.csv"),
+        (_history(value=1e300), "s.parquet", "row 1, column value: 1e+300 is too large"),
+        (Market(100), "s.csv", "Name a .parquet file"),
+        (Market(100), ".", "Name a .parquet file"),
+        (Market(100), "past/s.parquet", "the project reads its history there"),
+    ],
+)
+def test_scores_that_cannot_be_made_leave_nothing(
+    tmp_path: Path, market: Market, out: str, said: str
+) -> None:
+    folder = folder_of(market, tmp_path)
+    if out.startswith("past"):  # a table in parts: another file among them would be a part of it
+        (folder / "past").mkdir()
+        pd.read_csv(folder / "history.csv").to_parquet(folder / "past" / "1.parquet")
+        text = (folder / "omniopt.yaml").read_text().replace("history.csv", "past")
+        (folder / "omniopt.yaml").write_text(text)
+    before = sorted(folder.rglob("*"))
+    result = CliRunner().invoke(cli, ["score", str(folder), "--out", str(folder / out)])
+    assert result.exit_code == 2 and said in result.stderr, result.output
+    assert "Traceback" not in result.output and sorted(folder.rglob("*")) == before
+
+
+def test_the_folder_of_scores_is_made_and_their_own_file_replaced(tmp_path: Path) -> None:
+    folder = folder_of(Market(100), tmp_path)
+    for _ in range(2):
+        result = CliRunner().invoke(cli, ["score", str(folder), "--out", str(folder / "made" / "s.parquet")])
+        assert result.exit_code == 0, result.output
+        text = (folder / "omniopt.yaml").read_text()
+        (folder / "omniopt.yaml").write_text(text.replace("tables:\n", "tables:\n  scores: made/s.parquet\n"))
+    assert len(read_parquet(folder / "made" / "s.parquet")) == 100 * 4 * 2
+
+
 def test_dates_in_the_future_and_outcomes_said_twice_are_told_together(tmp_path: Path) -> None:
     market = Market(100)
     late = market.history.iloc[:1].assign(date=3)
