@@ -47,12 +47,17 @@ def solve(section: str, rule: dict[str, Any], candidates: pd.DataFrame, **more: 
     return decide(policy | more.get("instead", {}), tables_of(candidates, **TABLES), FOUR_WEEKS)
 
 
+@pytest.mark.parametrize("solver", ["exact", "decomposed"])
 @pytest.mark.parametrize(("section", "rule", "objective"), EMPTY)
 def test_where_everybody_drops_out_the_plan_is_empty(
-    section: str, rule: dict[str, Any], objective: float
+    section: str, rule: dict[str, Any], objective: float, solver: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only what was promised at a price costs anything; bob's commitment is in both windows of 27 days."""
+    optimize = oo.optimize
+    monkeypatch.setattr(oo, "optimize", lambda *a, **more: optimize(*a, **more | {"solver": solver}))
     plan = solve(section, rule, CANDIDATES, eligibility=[NOTHING])
+    assert plan.certificate["solver"] == solver
+    assert plan.status == "optimal"
     assert len(plan.contacts) == 0
     assert plan.objective == objective
     shown = [e["name"] for e in plan.certificate["rules"]] + plan.certificate["notes"]

@@ -99,8 +99,10 @@ def close(hunt: Hunt, found: Prices, held: np.ndarray) -> None:
         if all_open or len(at.part) > MOST:
             return
         tries, size, moved = tries - 1, GROWTH * size, near.units[at.moved]
-        better = hunt.chosen is None or hunt.bound - hunt.objective < (1.0 - LITTLE) * before
-        vain = 0 if better else vain + 1
+        if hunt.chosen is None or hunt.bound - hunt.objective < (1.0 - LITTLE) * before:
+            vain = 0
+        else:  # where the LP is worth enough, more units are not what is missing
+            vain += VAIN if at.enough else 1
 
 
 class _Attempt:
@@ -124,7 +126,7 @@ class _Attempt:
         self.part: Part = part_of(large, whole, near.used(self.outside), kept | np.isin(at, near.chosen))
         self.model: Model = self.part.model(held)
         self.settled = float(large.system.objective @ self.part.used)
-        self.moved = np.zeros(0, np.int64)
+        self.moved, self.enough = np.zeros(0, np.int64), False
 
     def tried(self, may_wait: bool) -> bool:
         """Look for plans, and say whether the LP has a solution.
@@ -136,11 +138,13 @@ class _Attempt:
         if values is None:
             return False
         self._exchange(values)
+        self.enough = self.worth(values) >= hunt.wanted()
         if hunt.reached():
             return True
-        if self.worth(values) < hunt.wanted():
+        if not self.enough:
             self.prove()
-        if not (may_wait and len(self.moved) and self.worth(values) < hunt.wanted()):
+            self.enough = self.worth(values) >= hunt.wanted()
+        if self.enough or not (may_wait and len(self.moved)):
             self.finish(values)
             if not hunt.reached():
                 self.prove()

@@ -154,6 +154,10 @@ class _Descent:
         large, system = self.large, self.large.system
         prices = system.clipped(np.asarray(start, np.float64).copy())[0]
         if not self.engine.units or not len(prices):
+            if not self.engine.units:  # all that is left is what limits cost that cannot but be missed
+                missed = np.where(system.lo > 0, -1e300, np.where(system.hi < 0, 1e300, 0.0))
+                prices[system.slack_row] = missed[system.slack_row]
+                prices = system.clipped(prices)[0]
             swept = self.engine.sweep(worth_table(large, prices, self.held))
             return Prices(prices, bound_of(large, prices, swept, self.held), False, 1.0, 0.0, 0.0)
         self._measure()

@@ -25,7 +25,7 @@ from omniopt.decisions.large.shape import Large
 from omniopt.decisions.large.sweep import Engine, bound_of
 from omniopt.decisions.problem import ROUNDING
 from omniopt.decisions.progress import Progress
-from omniopt.errors import Infeasible, StoppedWithoutPlan
+from omniopt.errors import Infeasible, StoppedWithoutPlan, is_interrupt
 
 SURE = 0.98  # how open or closed a cell can look that is not held
 
@@ -91,8 +91,8 @@ def _searched(hunt: Hunt, start: np.ndarray | None, use: np.ndarray | None = Non
     prices = np.zeros(len(large.system)) if start is None else start
     try:
         _settle(hunt, prices, held, use)
-    except KeyboardInterrupt:  # whoever waits no longer gets the best plan so far
-        if hunt.chosen is None:
+    except (KeyboardInterrupt, SystemError) as error:  # whoever waits no longer gets the best plan so far
+        if hunt.chosen is None or not is_interrupt(error):
             raise
         hunt.deadline = time.monotonic()
     if math.isinf(hunt.from_prices) and hunt.chosen is not None:  # any prices prove something
