@@ -43,6 +43,7 @@ def python(*arguments: str, cores: int = 0, seconds: float | None = None) -> tup
         command = ["taskset", "-c", ",".join(map(str, sorted(_allowed())[:cores])), *command]
     paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # what is installed is not parsed again by every command
     signal.signal(signal.SIGTERM, _leave)
     began, memory = time.perf_counter(), 0.0
     with tempfile.TemporaryFile() as said:
