@@ -7,6 +7,8 @@ WORKERS ?= 2
 
 BIN     := $(VENV)/bin
 STAMP   := $(VENV)/.installed
+# Each worker begins with tests that lie together and share what they need; one that is done takes over from another.
+PYTEST  := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 EXAMPLE := data/complete_journey
 
 .DEFAULT_GOAL := help
@@ -41,13 +43,13 @@ lint: $(STAMP) ## style, types, the layers of the house, notebooks without outpu
 	$(BIN)/nbstripout --verify notebooks/*.ipynb
 
 test: lint ## lint, then every test that is not slow
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-slow: $(STAMP) ## the slow tests alone
-	$(BIN)/python -m pytest -n $(WORKERS) -m slow
+	$(PYTEST) -m slow
 
 test-all: lint ## lint, then every test
-	$(BIN)/python -m pytest -n $(WORKERS)
+	$(PYTEST)
 
 format: $(STAMP) ## put the code into the house's style
 	$(BIN)/ruff check --fix .
