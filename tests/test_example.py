@@ -183,7 +183,7 @@ def test_consents_are_drawn_from_the_number_alone(example: Path) -> None:
 
 
 def test_candidates_and_why_the_others_are_out(project: Project) -> None:
-    from omniopt.decisions.problem import check
+    from omniopt.decisions import check
 
     told = check(project)
     assert told["customers"] == 2469
