@@ -149,15 +149,17 @@ def measure(
         There are no outcomes, or they cannot be used; a segment is no column of customers.
     """
     customers = None if run.tables is None else run.tables.customers
-    _check_segments(by, customers)
+    _check_segments(by, run)
     rows = _outcomes(run, outcomes)
     end = run.last + answer_days
     if rows.empty or int(rows["date"].max()) < 1:
         return None
     until = min(int(rows["date"].max()), end)
-    known = None if run.experiment is None else pd.Index(run.experiment["customer_id"].unique())
+    known = None
     if customers is not None:
         known = pd.Index(customers["customer_id"])
+    elif run.experiment is not None:
+        known = pd.Index(run.experiment["customer_id"].unique())
     contact, reason = join(run.contacts, rows, run.run_id, end, known)
     contacts = of_contacts(run.contacts, rows, contact, until, answer_days)
     looks = [*(day for day in _looks(run.folder) if day < until), until]
@@ -183,7 +185,12 @@ def measure(
     )
 
 
-def _check_segments(by: tuple[str, ...], customers: pd.DataFrame | None) -> None:
+def _check_segments(by: tuple[str, ...], run: Finished) -> None:
+    if by and run.tables is None:
+        message = f"{run.folder}: the run's project, which holds the columns to measure by, is not found"
+        hint = "It is looked for where it was, seen from the run's folder: put the folder back in its place"
+        raise BadInput([Fault(message, hint=hint)])
+    customers = None if run.tables is None else run.tables.customers
     there = [] if customers is None else [name for name in customers if name != "customer_id"]
     faults = [
         Fault(f"customers have no column '{name}'", table="customers", column=name, hint=nearest(name, there))

@@ -174,6 +174,16 @@ def test_what_cannot_be_measured_is_told(
     assert words in done.stderr
 
 
+def test_segments_of_a_run_that_has_left_its_project(project: Path, run: Path, tmp_path: Path) -> None:
+    away = tmp_path / "away"
+    shutil.copytree(run, away)
+    arguments = ("measure", away, "--outcomes", project / "outcomes.csv")
+    refused = omniopt(*arguments, "--by", "customer.region")
+    assert refused.exit_code == 2 and f"{away}: the run's project" in refused.stderr
+    assert not (away / "measured.json").exists()
+    assert omniopt(*arguments).exit_code == 0
+
+
 def test_without_a_control_group_no_difference_is_called_an_effect(project: Path, run: Path) -> None:
     (run / "experiment.parquet").unlink()
     done = omniopt("measure", run, "--outcomes", project / "outcomes.csv")
