@@ -59,8 +59,8 @@ class Plan:
         The response model's scores, where the project has no scores of its own.
     problem : Problem, Large or None
         The problem solved; None for a plan read from a folder.
-    arms : Trial, DataFrame or None
-        What `experiment` is made of.
+    arms : Trial, Path or None
+        What `experiment` is made of, or the file it is read from.
     """
 
     certificate: dict[str, Any]
@@ -69,7 +69,7 @@ class Plan:
     alternatives: pd.DataFrame
     scores: pd.DataFrame | None = None
     problem: Problem | Large | None = None
-    arms: Trial | pd.DataFrame | None = None
+    arms: Trial | Path | None = None
 
     def __repr__(self) -> str:
         return (
@@ -87,16 +87,16 @@ class Plan:
         """
         if isinstance(self.arms, Trial):
             return pd.concat([rows for _, rows in self.arms.scopes()], ignore_index=True)
-        return self.arms
+        return None if self.arms is None else read_parquet(self.arms)
 
     def scopes(self) -> Iterator[tuple[str, pd.DataFrame]]:
         """Yield the rows of `experiment` part by part: those of all offers (""), then those of each."""
         if isinstance(self.arms, Trial):
             yield from self.arms.scopes()
-        elif self.arms is not None and self.arms.empty:
-            yield "", self.arms
-        elif self.arms is not None:
-            for offer, rows in self.arms.groupby(self.arms["offer_id"].fillna("")):
+        elif self.experiment is not None and self.experiment.empty:
+            yield "", self.experiment
+        elif self.experiment is not None:
+            for offer, rows in self.experiment.groupby(self.experiment["offer_id"].fillna("")):
                 yield str(offer), rows
 
     @property
@@ -196,10 +196,11 @@ class Plan:
             read_parquet(folder / f"{n}.parquet") for n in ("plan", "dropped", "alternatives")
         )
         scores, arms = (
-            read_parquet(folder / name) if (folder / name).is_file() else None
+            folder / name if (folder / name).is_file() else None
             for name in ("scores.parquet", "experiment.parquet")
         )
-        return cls(certificate, plan, dropped, alternatives, scores, arms=arms)
+        known = None if scores is None else read_parquet(scores)
+        return cls(certificate, plan, dropped, alternatives, known, arms=arms)
 
     def with_trial(self, trial: Trial | None) -> Plan:
         """Return the plan with what it says of control groups and of contacts drawn at random."""

@@ -67,10 +67,11 @@ def arms_of(experiment: pd.DataFrame, offer: str = "", household: pd.Series | No
         Household of each customer, by customer_id. If nobody's household is in both arms, households are
         taken to have been drawn as a whole.
     """
-    scope = experiment["offer_id"].fillna("").astype("str")
-    rows = experiment[(scope == offer) & experiment["arm"].isin(["treated", "control"])]
+    scope, arm = experiment["offer_id"], experiment["arm"]
+    everything = scope.isna() | (scope == "")
+    rows = experiment[((scope == offer) if offer else everything) & arm.isin(["treated", "control"])]
     if offer:
-        elsewhere = experiment.loc[(scope == "") & (experiment["arm"] != "treated"), "customer_id"]
+        elsewhere = experiment.loc[everything & (arm != "treated"), "customer_id"]
         rows = rows[~rows["customer_id"].isin(elsewhere)]
     rows = rows.sort_values("customer_id")
     treated = (rows["arm"] == "treated").to_numpy()
@@ -80,7 +81,7 @@ def arms_of(experiment: pd.DataFrame, offer: str = "", household: pd.Series | No
         code = pd.factorize(home.fillna("customer " + rows["customer_id"]))[0]
         share = np.bincount(code, treated) / np.bincount(code)
         cluster = code if np.isin(share, (0.0, 1.0)).all() else None
-    stratum = rows["stratum"].fillna("").astype("str").to_numpy(object)
+    stratum = rows["stratum"].astype("str").fillna("").to_numpy(object)
     weight = 1 / rows["probability"].to_numpy(float)
     return Arms(pd.Index(rows["customer_id"]), treated, stratum, weight, cluster)
 
@@ -249,7 +250,7 @@ def effects(
             rows += _compared(scope, name, all_offers, mine, costs, z)
         for name, arms in _segments(all_offers, customers, by):
             rows += _compared("segment", name, arms, responses, contacts, z)
-    for offer in sorted(set(experiment["offer_id"].dropna().astype("str")) - {""}):
+    for offer in sorted(set(experiment["offer_id"].dropna().unique()) - {""}):
         arms = arms_of(experiment, offer, household)
         own = responses[responses["offer_id"] == offer]
         rows += _compared("offer's own control", offer, arms, own, contacts, z, money=responses)

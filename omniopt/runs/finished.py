@@ -12,12 +12,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pandas.api.types import union_categoricals
 
 from omniopt.decisions import Plan
 from omniopt.errors import Faults
 from omniopt.project import Project
 from omniopt.runs import manifest
-from omniopt.tables import Tables, read_table
+from omniopt.tables import Tables, read_pieces, read_table
 
 #: What a contact of a plan must say to be measured.
 CONTACT = "customer_id action_id offer_id channel date value cost response".split()
@@ -139,17 +140,30 @@ def _experiment(path: Path, start: datetime.date | None) -> pd.DataFrame | None:
     if not path.is_file():
         return None
     faults = Faults()
-    frame = read_table(path, "experiments", faults, horizon_start=start)
-    if not faults:
-        twice = frame.duplicated([name for name in ("customer_id", "offer_id") if name in frame])
-        for row in np.flatnonzero(twice)[:20]:
+    # One for each customer and offer: kept as codes, rows by the million stay small.
+    parts = [_coded(part) for part in read_pieces(path, "experiments", faults, start)]
+    if not parts and not faults:
+        parts = [_coded(read_table(path, "experiments", faults, horizon_start=start))]
+    faults.raise_if_any()
+    coded = {name: union_categoricals([part[name] for part in parts]) for name in _CODED}
+    plain = {name: pd.concat([part[name] for part in parts], ignore_index=True) for name in _PLAIN}
+    frame = pd.DataFrame(plain | coded)
+    offer = frame["offer_id"].cat.codes.to_numpy()
+    for code in np.unique(offer):
+        rows = np.flatnonzero(offer == code)
+        for row in rows[frame["customer_id"].take(rows).duplicated()][:20]:
             faults.add("the customer stands in an earlier row already", file=path.name, row=int(row) + 1,
                        table="experiments", column="customer_id", hint="Keep one of the two")  # fmt: skip
     faults.raise_if_any()
-    absent = {
-        name: pd.Series(pd.NA, frame.index, "str") for name in ("offer_id", "stratum") if name not in frame
-    }
-    return frame.assign(**absent)
+    return frame
+
+
+_PLAIN, _CODED = ("customer_id", "probability"), ("offer_id", "arm", "stratum", "run_id")
+
+
+def _coded(rows: pd.DataFrame) -> pd.DataFrame:
+    """Keep what the arms are told by, few words as codes; what is not there is missing."""
+    return rows.reindex(columns=[*_PLAIN, *_CODED]).astype(dict.fromkeys(_CODED, "category"))
 
 
 def _shifted(project: Project, start: datetime.date | None) -> Tables:

@@ -13,7 +13,7 @@ What a frame looks like after reading, whatever its source was:
 from __future__ import annotations
 
 import datetime
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from omniopt.errors import Faults, nearest
+from omniopt.errors import Fault, Faults, nearest
 from omniopt.tables import check
 from omniopt.tables.coded import Coded, RepeatedKey, code_frame, read_coded
 from omniopt.tables.contract import ARMS, COMMON, CONTRACT, OUTCOMES, Column, TableSpec, spec_of
@@ -47,6 +47,7 @@ __all__ = [
     "Tables",
     "hide_password",
     "read_parquet",
+    "read_pieces",
     "read_table",
     "read_tables",
     "rows_of",
@@ -236,13 +237,18 @@ def _told_by_piece(
         own = Faults()
         frame = _shape(piece, "candidates", file, days, (), own)
         check.check_links({"candidates": frame, **targets}, whole, files, own)
-        faults.extend(replace(fault, row=None if fault.row is None else fault.row + first) for fault in own)
+        faults.extend(_moved(own, first))
         if len(faults) - before >= CELL_LIMIT:
             break
     if len(faults) == before and found is not None:
         what = f"customer_id and action_id '{found}' stand in two rows"
         faults.add(what, file=file, table="candidates", column="action_id", hint="Keep one of the two rows")
     return len(faults) > before
+
+
+def _moved(faults: Faults, rows: int) -> Iterator[Fault]:
+    """Count the rows of faults in a piece from the table's first one."""
+    return (replace(fault, row=None if fault.row is None else fault.row + rows) for fault in faults)
 
 
 def _input(digest: str, rows: int, source: Source) -> dict[str, Any]:
@@ -281,6 +287,22 @@ def read_table(
     if loaded is None:
         return pd.DataFrame()
     return _shape(loaded, name, display_name(source, name), Days(horizon_start), text, faults)
+
+
+def read_pieces(
+    path: Path, name: str, faults: Faults, horizon_start: datetime.date | None
+) -> Iterator[pd.DataFrame]:
+    """Read Parquet as `read_table` does, but piece by piece; a piece with faults is the last, and not given.
+
+    Whether a key stands in two pieces is for the caller to find out.
+    """
+    for first, piece in pieces_of(path, PIECE):
+        own = Faults()
+        frame = _shape(piece, name, path.name, Days(horizon_start), (), own)
+        faults.extend(_moved(own, first))
+        if own:
+            return
+        yield frame
 
 
 def _shape(
