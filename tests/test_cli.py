@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -140,6 +141,17 @@ def test_what_cannot_be_written_is_no_success(project: Path) -> None:
         )  # fmt: skip
     assert done.returncode != 0
     assert "No space left" in done.stderr
+
+
+def test_ctrl_c_while_a_library_is_imported(project: Path, tmp_path: Path) -> None:
+    once = "import pathlib\nasked = pathlib.Path(__file__).with_name('asked')\nif not asked.exists():\n"
+    (tmp_path / "highspy.py").write_text(f"{once}    asked.touch()\n    raise KeyboardInterrupt\n")
+    paths = os.pathsep.join([str(tmp_path), str(Path(oo.__file__).parents[1])])
+    command = [sys.executable, "-m", "omniopt", "optimize", str(project), "--out", str(tmp_path / "out")]
+    environment = os.environ | {"PYTHONPATH": paths}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "omniopt: interrupted\n")
+    assert not (tmp_path / "out").exists()
 
 
 # ---- check

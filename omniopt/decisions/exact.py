@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from operator import mul
 from typing import Literal
 
+import highspy  # noqa: F401 (before pulp, which would take an interrupted import of it for its absence)
 import numpy as np
 import pulp
 from scipy import sparse
@@ -44,7 +45,7 @@ class Outcome:
 def solve(
     objective: np.ndarray, matrix: sparse.csr_array, lo: np.ndarray, hi: np.ndarray,
     lower: np.ndarray, upper: np.ndarray, integer: np.ndarray, gap: float, time_limit: float | None,
-    distance: float = 0.0, enough: float = math.inf,
+    distance: float = 0.0, enough: float = math.inf, effort: float = math.inf,
 ) -> Outcome:  # fmt: skip
     """Maximise ``objective·z`` subject to ``lo ≤ matrix z ≤ hi``.
 
@@ -62,6 +63,8 @@ def solve(
         Objective from which any solution will do.
     time_limit : float or None
         Seconds.
+    effort : float
+        How often the solver may ask whether to go on, see `Stop`.
 
     Returns
     -------
@@ -97,7 +100,7 @@ def solve(
             model += row <= float(hi[i]), f"u{i}"
         if np.isfinite(lo[i]):
             model += row >= float(lo[i]), f"l{i}"
-    with Stop() as stop:
+    with Stop(effort) as stop:
         solver = pulp.HiGHS(
             msg=False, threads=1, gapRel=gap, gapAbs=scale * distance, timeLimit=time_limit,
             mip_feasibility_tolerance=TOLERANCE, primal_feasibility_tolerance=TOLERANCE,
