@@ -11,6 +11,9 @@ UNKNOWN = "no customer has its key"
 SHARED = "its key is shared by several customers"
 DIFFERENT = "its keys are of different customers"
 
+#: What `ids_of` says where the ids are those by which this project's tables and plans call customers.
+OURS = "customers"
+
 _NONE, _SEVERAL = -1, -2
 
 
@@ -30,11 +33,23 @@ class Directory:
     def __init__(
         self, keys: dict[str, pd.Series], source: pd.Series, own_id: pd.Series, customer: np.ndarray
     ) -> None:
+        self._customer = customer
         self.by_key = {key: _lookup(value, customer) for key, value in keys.items()}
         self.by_id = {
             str(name): pd.Series(customer[at], index=own_id.to_numpy()[at])
             for name, at in source.groupby(source).indices.items()
         }
+
+    def add_names(self, names: pd.Series) -> None:
+        """Add what customers are called, by any of their nodes; a source called `OURS` has its own ids.
+
+        Parameters
+        ----------
+        names : Series of str
+            What a customer of this node alone would be called. So a plan's ids are known also when the
+            customer has been linked to another since.
+        """
+        self.by_id.setdefault(OURS, _lookup(names, self._customer))
 
     def find(
         self, rows: dict[str, pd.Series], ids: pd.Series | None, ids_of: str | None, size: int
@@ -46,7 +61,7 @@ class Directory:
         rows : dict of str to Series
             Normalised keys of the rows.
         ids : Series of str or None
-            Ids in the source called `ids_of`.
+            Ids in the source called `ids_of`, or the customers' own.
         ids_of : str or None
         size : int
             Number of rows.

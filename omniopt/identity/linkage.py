@@ -11,7 +11,7 @@ import pandas as pd
 
 from omniopt.errors import Fault, Faults, nearest
 from omniopt.identity.clusters import clusters
-from omniopt.identity.events import Directory
+from omniopt.identity.events import OURS, Directory
 from omniopt.identity.keys import normalised, too_common
 from omniopt.identity.links import pairs_of, read_links
 from omniopt.identity.read import UPDATED, SourceRows, read_source
@@ -121,6 +121,8 @@ def link(
         return None
     doubtful["first"] = _names(people, doubtful.pop("first_node").to_numpy(np.int64), leading)
     directory = Directory(_keys(people, identity), people["source"], people["customer_id"], customer)
+    if any(source.declared.ids_of == OURS for source in sources):
+        directory.add_names(_names(people, np.arange(len(people)), leading))
     report = {"placeholders": common, "proposed": became, "doubtful": doubtful}
     return _settled(sources, people, customer, ids, directory, identity, report)
 
@@ -141,15 +143,26 @@ def read_sources(
         faults.add("no source says who the customers are", file=file, table="sources", hint=hint)
     for name in names:
         of = declared[name].ids_of
-        if of is not None and of not in people:
+        if of is not None and of not in [*people, OURS]:
             faults.add(f"sources.{name}.ids_of: '{of}' is no source of customers", file=file,
-                       hint=nearest(of, people))  # fmt: skip
+                       hint=nearest(of, [*people, OURS]))  # fmt: skip
     found = [read_source(name, declared[name], tables[name], days, faults) for name in names]
     sources = [rows for rows in found if rows is not None]
+    for rows in sources:
+        _check_linked(rows, identity, people, faults)
     if len(sources) == len(names):
         columns = {name for rows in sources for name in rows.frame if rows.declared.kind == "customers"}
         _check_columns(identity, columns, faults, file)
     return sources
+
+
+def _check_linked(rows: SourceRows, identity: Identity, people: list[str], faults: Faults) -> None:
+    """Fault consents and contacts that nothing ties to a customer: all of them would be set aside."""
+    if rows.declared.kind == "customers" or rows.declared.ids_of or set(identity.keys) & set(rows.frame):
+        return
+    what = f"it has neither a key ({', '.join(identity.keys)}) nor ids_of: its rows belong to nobody"
+    hint = f"Say whose ids customer_id holds, such as ids_of: {people[0] if people else OURS}, or ids_of: "
+    faults.add(what, file=rows.file, table=rows.name, hint=f"{hint}{OURS} for those of plans")
 
 
 def _check_columns(identity: Identity, columns: set[str], faults: Faults, file: str | None) -> None:

@@ -48,7 +48,8 @@ class DataSource(BaseModel):
     values : dict
         Columns with the same value in every row, such as ``channel: shop``.
     ids_of : str or None
-        The source of customers whose ids stand in ``customer_id``; for consents and history.
+        The source of customers whose ids stand in ``customer_id``, or ``customers``: those by which tables
+        and plans call them; for consents and history.
     trust : float
         A more trusted source has the higher number.
     updated : str or None

@@ -146,6 +146,50 @@ def test_what_is_wrong_is_said_at_once_where_it_stands(tmp_path: Path) -> None:
     assert "without candidates" not in said
 
 
+OURS = """\
+  runs:
+    kind: history
+    table: runs.csv
+    ids_of: customers
+"""
+
+
+def test_what_plans_did_is_read_by_the_ids_that_plans_use(tmp_path: Path) -> None:
+    """Also those of a customer who has been linked to another since: shop:a1 is 1 now."""
+    text = PROJECT.replace("  newsletter:\n", f"{OURS}  newsletter:\n")
+    shop_and_calls.write(tmp_path, omniopt=text)
+    (tmp_path / "runs.csv").write_text(
+        "customer_id,offer_id,channel,date,outcome,planned,action_id,run_id\n"
+        "shop:a2,loan,email,2026-11-10,delivered,false,x,r1\n"
+        "2,card,call,2026-11-10,responded,false,y,r1\n"
+        "shop:a1,card,call,2026-11-10,delivered,false,y,r1\n"
+        "crm:1,card,call,2026-11-10,delivered,false,y,r1\n"
+    )
+    tables = oo.Project.load(tmp_path).read()
+    found = tables.history.query("run_id == 'r1'")
+    assert found["customer_id"].tolist() == ["1", "2", "shop:a2"]
+    assert tables.linkage["set_aside"].query("source == 'runs'").values.tolist() == [
+        ["runs", 4, "no customer has its key"]
+    ]
+
+
+def test_a_source_that_calls_itself_customers_keeps_its_ids(tmp_path: Path) -> None:
+    text = PROJECT.replace("  shop:\n", "  customers:\n").replace("ids_of: shop", "ids_of: customers")
+    scores = shop_and_calls.FILES["scores.csv"].replace("shop:", "customers:")
+    shop_and_calls.write(tmp_path, omniopt=text, scores=scores)
+    visits = oo.Project.load(tmp_path).read().history.query("channel == 'shop'")
+    assert visits["customer_id"].tolist() == ["1", "customers:a2"]
+
+
+def test_rows_that_nothing_ties_to_a_customer_are_a_fault(tmp_path: Path) -> None:
+    shop_and_calls.write(tmp_path, omniopt=PROJECT.replace("    ids_of: shop\n", ""))
+    with pytest.raises(BadInput) as caught:
+        oo.Project.load(tmp_path).read()
+    said = str(caught.value)
+    assert "visits.csv: it has neither a key (" in said
+    assert "ids_of: crm, or ids_of: customers for those of plans" in said
+
+
 def test_a_fault_between_tables_is_told_at_the_source(tmp_path: Path) -> None:
     calls = shop_and_calls.FILES["calls.csv"].replace(
         "loan,2026-11-04,responded", "lawn,2026-11-04,responded", 1
