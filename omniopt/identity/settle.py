@@ -99,11 +99,7 @@ def settle_consents(
     -------
     consents, conflicts : DataFrame
     """
-    coded = rows.assign(
-        channel_code=pd.factorize(rows["channel"], sort=True)[0],
-        purpose_code=pd.factorize(rows["purpose"], sort=True)[0],
-    )
-    group = ["customer", "channel_code", "purpose_code"]
+    coded, group = _coded(rows, "channel", "purpose")
     granted = coded["granted"].to_numpy(bool)
     order = rank(coded, group, settle, [])
     ordered = coded.iloc[order]
@@ -134,11 +130,8 @@ def settle_history(
     -------
     history, conflicts : DataFrame
     """
-    coded = rows.assign(
-        offer_code=pd.factorize(rows["offer_id"], sort=True)[0],
-        channel_code=pd.factorize(rows["channel"], sort=True)[0],
-    )
-    group = ["customer", "offer_code", "channel_code", "date"]
+    coded, group = _coded(rows, "offer_id", "channel")
+    group.append("date")
     stage = {word: -at for at, word in enumerate(OUTCOMES)}
     reached = coded["outcome"].map(stage).fillna(1).to_numpy(float)  # a contact still planned comes last
     ordered = coded.iloc[rank(coded, group, settle, [reached])]
@@ -147,6 +140,12 @@ def settle_history(
         within = ordered.groupby([*group, "source"], sort=False)["value"].sum(min_count=1)
         history["value"] = within.groupby(level=group, sort=False).max().to_numpy()
     return history, conflicts
+
+
+def _coded(rows: pd.DataFrame, *names: str) -> tuple[pd.DataFrame, list[str]]:
+    """Add codes of text columns, in the texts' order; also name the customer's code and these."""
+    codes = {f"{name}_code": pd.factorize(rows[name], sort=True)[0] for name in names}
+    return rows.assign(**codes), ["customer", *codes]
 
 
 def _one_of_each(
