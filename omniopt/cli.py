@@ -233,6 +233,8 @@ def remove_plan(folder: Path) -> bool:
 
 def main() -> None:
     """Run the command line, in a process that ends with it."""
+    # What linear algebra there is, is small or kept to one thread; others would wait for it in busy loops.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     gc.set_threshold(500_000)  # libraries alone make half as many objects, and all of them last
     status: Any = BUG
 
