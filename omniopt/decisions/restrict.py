@@ -221,6 +221,8 @@ def _step(
     base[state.problem.locked] = 1.0
     # half of the gap that the whole plan may have, most of which is settled and exact
     distance = state.gap / 2 * max(1.0, abs(state.bound))
+    if int(free.sum()) <= WHOLE:  # so few are quickly solved to the end
+        distance = 0.0
     outcome = restricted(model, free, base, distance, state.left())
     if outcome.values is not None:
         state.offer(_complete(free, base, outcome.values))
@@ -243,7 +245,7 @@ def _complete(free: np.ndarray, base: np.ndarray, values: np.ndarray) -> np.ndar
 
 def restricted(
     model: Model, free: np.ndarray, base: np.ndarray, distance: float, seconds: float | None,
-    enough: float = math.inf,
+    enough: float = math.inf, effort: float = math.inf,
 ) -> exact.Outcome:  # fmt: skip
     """Hand the free candidates and what the fixed ones leave of every row to the exact solver.
 
@@ -254,10 +256,12 @@ def restricted(
     base : ndarray of float64, shape (n,)
         What the other candidates are fixed at.
     distance : float
-        Of bound and objective, at which to stop; a small program is solved to the end.
+        Of bound and objective, at which to stop.
     seconds : float or None
     enough : float
         Worth of the whole from which any solution will do.
+    effort : float
+        As for `exact.solve`.
 
     Returns
     -------
@@ -282,10 +286,10 @@ def restricted(
     if broken[: model.cell_links.start].any():
         return exact.Outcome("infeasible", None, -math.inf)
     constant = float(model.objective @ settled)
-    wanted = 0.0 if len(columns) <= WHOLE else distance
     outcome = exact.solve(
         model.objective[columns], matrix[matters], (model.lo - rest)[matters], (model.hi - rest)[matters],
-        lower[columns], model.upper[columns], model.integer[columns], 0.0, seconds, wanted, enough - constant,
+        lower[columns], model.upper[columns], model.integer[columns], 0.0, seconds, distance,
+        enough - constant, effort,
     )  # fmt: skip
     values = None if outcome.values is None else outcome.values[: int(free.sum())]
     return exact.Outcome(outcome.status, values, outcome.bound + constant)

@@ -1,9 +1,10 @@
-"""Ctrl-C while HiGHS is at work: it lets go at once, not only when it is done."""
+"""Letting go of HiGHS before it is done: at once on Ctrl-C, or when it has tried for long enough."""
 
 from __future__ import annotations
 
 import signal
 import threading
+from math import inf
 from typing import Any
 
 import highspy
@@ -18,10 +19,16 @@ class Stop:
 
     Python would tell of it only once HiGHS has returned. Does nothing outside the main thread, where
     nobody hears of Ctrl-C, or where it is ignored.
+
+    Parameters
+    ----------
+    most : float
+        How often HiGHS may ask whether to go on. Unlike seconds that is the same on any machine, and so
+        is what HiGHS has found by then.
     """
 
-    def __init__(self) -> None:
-        self.pressed = False
+    def __init__(self, most: float = inf) -> None:
+        self.pressed, self.most, self.asked = False, most, 0
         self._before: Any = None
 
     def __enter__(self) -> Stop:
@@ -43,8 +50,9 @@ class Stop:
             highs.startCallback(kind)
 
     def answer(self, kind: Any, message: str, out: Any, told: Any, data: Any) -> None:
-        """Tell HiGHS, which asks now and then, to stop if Ctrl-C was pressed."""
-        if self.pressed:
+        """Tell HiGHS, which asks now and then, to stop if Ctrl-C was pressed or it has asked too often."""
+        self.asked += 1
+        if self.pressed or self.asked > self.most:
             told.user_interrupt = True
 
     def _hear(self, *_: object) -> None:

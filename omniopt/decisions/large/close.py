@@ -44,8 +44,9 @@ TRIES = 3  # times that more units join at once where those at hand cannot be wo
 FIRST_WHOLE = 100  # units first handed to the exact solver besides those that the LP splits
 MOST = 100_000  # candidates that one LP holds at most
 PROVABLE = 5_000  # candidates left open at most when the exact solver has to prove that they are best
+EFFORT = 150  # times that the exact solver may ask whether to go on with one program: a second or a few
 PATIENCE = 60.0  # seconds at most for one program of the exact solver, if it is not the last resort
-HURRY = 1.0  # seconds that each gets at least; later ones half of the time that the search took so far
+HURRY = 10.0  # seconds that each gets at least; later ones twice the time that the search took so far
 NEAR = 4.0  # candidates join the LP if their unit loses no more by them than this many times its margin
 SPLIT = 1e-6
 EXCHANGED = 50_000  # units close to a change up to which all of them may exchange sets
@@ -211,7 +212,7 @@ class _Attempt:
             free = mine[part.unit]
             enough, before = hunt.wanted(), hunt.objective
             outcome = restricted(
-                self.model, free, base, hunt.room() / 4, self._patience(), enough - self.settled
+                self.model, free, base, hunt.room() / 4, self._patience(), enough - self.settled, EFFORT
             )
             if outcome.values is not None:
                 plan = base > 0.5
@@ -256,7 +257,7 @@ class _Attempt:
     def _patience(self) -> float:
         """Seconds for one program of the exact solver."""
         spent = time.monotonic() - self.hunt.began
-        wait = min(max(HURRY, spent / 2), PATIENCE)
+        wait = min(max(HURRY, 2.0 * spent), PATIENCE)
         left = self.hunt.left()
         return wait if left is None else min(wait, left)
 
