@@ -85,11 +85,16 @@ def _probabilities(inputs: Inputs, survey: Survey, frame: pd.DataFrame, faults: 
 
 def _table(inputs: Inputs, has: np.ndarray, draws: arms.Drawn, path: Path, faults: Faults) -> None:
     """Every row of the table of arms, and that none is missing."""
-    missing = sorted(COLUMNS - set(pq.read_schema(path).names))
-    if missing:
-        faults.add(f"these columns are missing: {', '.join(missing)}", file=FILE)
+    strata = arms.strata(inputs)
+    try:
+        missing = sorted(COLUMNS - set(pq.read_schema(path).names))
+        if missing:
+            faults.add(f"these columns are missing: {', '.join(missing)}", file=FILE)
+            return
+        told = _told(inputs, strata, path, faults)
+    except Exception as error:  # a damaged file fails in many ways, and every one of them is a finding
+        faults.add(f"it cannot be read: {(str(error) or type(error).__name__).splitlines()[0]}", file=FILE)
         return
-    told = _told(inputs, path, faults)
     told = told.iloc[np.argsort(told["offer"].to_numpy(), kind="stable")]
     wrong, seen = 0, 0
     for offer, true in _expected(inputs, has, draws):
@@ -129,13 +134,13 @@ def _differences(
     return int(off.sum())
 
 
-def _told(inputs: Inputs, path: Path, faults: Faults) -> pd.DataFrame:
+def _told(inputs: Inputs, strata: np.ndarray, path: Path, faults: Faults) -> pd.DataFrame:
     """The table's customer, offer (-1: all, -2: unknown), arm and probability in numbers, part by part.
 
     Its strata and dates are compared on the way.
     """
     world, parts = inputs.world, []
-    stratum, names = pd.factorize(arms.strata(inputs))
+    stratum, names = pd.factorize(strata)
     first = pa.scalar(1) if world.start is None else pa.scalar(world.start)
     off: dict[str, list[np.ndarray]] = {"stratum": [], "date": []}
     for rows in pq.ParquetFile(path).iter_batches(1 << 20, columns=sorted(COLUMNS)):

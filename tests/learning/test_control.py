@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 import tiny
 from click.testing import CliRunner
+from held_out import LEARNING, project
 
 import omniopt as oo
 from omniopt.audit.siphash import chances
@@ -23,41 +24,11 @@ from omniopt.errors import BadInput, Infeasible, OmnioptError
 from omniopt.learning import control
 from omniopt.learning.power import detectable, outlook
 from omniopt.rules.holdout import chance
-from omniopt.tables import read_parquet, write_parquet
-
-LEARNING = {"control": {"share": 0.1, "per_offer": 0.1, "by": "customer.region", "key": 2026},
-            "explore": {"share": 0.1}}  # fmt: skip
+from omniopt.tables import read_parquet
 
 
 def _text(ids: list[str]) -> pd.api.extensions.ExtensionArray:
     return pd.array(ids, dtype="str")
-
-
-def project(learning: dict[str, Any] | None, customers: int = 120, **policy: Any) -> oo.Project:
-    """Customers of two regions, two to a household, with four contacts each."""
-    random = np.random.default_rng(0)
-    table = pd.DataFrame({
-        "customer_id": [f"c{i:04d}" for i in range(customers)],
-        "household_id": [f"h{i // 2}" for i in range(customers)],
-        "region": random.choice(["north", "south"], customers),
-    })  # fmt: skip
-    actions = pd.DataFrame({
-        "action_id": list("abcd"), "offer_id": list("xxyz"), "channel": list("eses"), "date": [1, 2, 3, 4],
-    })  # fmt: skip
-    pairs = pd.MultiIndex.from_product([table["customer_id"], actions["action_id"]])
-    candidates = pairs.to_frame(index=False, name=["customer_id", "action_id"])
-    candidates["value"] = random.integers(4, 40, len(candidates)) / 4
-    candidates["cost"], candidates["response"] = 1.0, 0.1
-    rules = {
-        "objective": "value - cost",
-        "limits": [{"name": "budget", "measure": "cost", "max": 0.6 * customers}],
-        "contact": [{"name": "pressure", "max": 2, "days": 3}],
-    }
-    return oo.Project.from_frames(
-        rules | policy | ({"learning": learning} if learning else {}),
-        horizon={"start": "2026-11-23", "days": 7},
-        customers=table, actions=actions, candidates=candidates,
-    )  # fmt: skip
 
 
 def test_a_number_follows_from_key_and_id_for_ever() -> None:
@@ -247,66 +218,6 @@ def test_both_solvers_and_the_check_agree_whatever_the_rules(seed: int, tmp_path
     for plan in plans:
         plan.save(tmp_path)
         assert verify(tmp_path, made).findings == []
-
-
-def _lies(folder: Path, change: Any, name: str = "experiment.parquet") -> None:
-    if name.endswith("json"):
-        told = json.loads((folder / name).read_text())
-        change(told)
-        (folder / name).write_text(json.dumps(told))
-    else:
-        write_parquet(change(read_parquet(folder / name)), folder / name)
-
-
-@pytest.mark.parametrize(
-    ("name", "change"),
-    [
-        ("certificate.json", lambda c: c["learning"][0].update(in_group=1)),
-        ("certificate.json", lambda c: c.pop("learning")),
-        ("certificate.json", lambda c: c["learning"][-1].update(share=0.2)),
-        ("plan.parquet", lambda f: f.assign(probability=1.0)),
-        ("plan.parquet", lambda f: f[f["probability"] == 1.0]),
-        ("plan.parquet", lambda f: f.drop(columns="probability")),
-        ("experiment.parquet", lambda f: f.iloc[1:]),
-        ("experiment.parquet", lambda f: f.assign(arm="treated")),
-        ("experiment.parquet", lambda f: f.assign(probability=0.5)),
-        ("experiment.parquet", lambda f: f.drop(columns="arm")),
-        ("experiment.parquet", lambda f: f.assign(stratum=f["stratum"].where(f.index != 7, "elsewhere"))),
-        ("experiment.parquet", lambda f: f.assign(date=f["date"] + pd.Timedelta(days=1))),
-        ("experiment.parquet", lambda f: f.assign(date=7)),
-        ("experiment.parquet", lambda f: f.assign(arm=f["arm"].where(f.index != 7, "held"))),
-        ("experiment.parquet", lambda f: f.assign(probability=f["probability"].astype("str") + "?")),
-        ("experiment.parquet", lambda f: pd.concat([f, f.iloc[5:6]])),
-        ("experiment.parquet", lambda f: pd.concat([f, f.iloc[5:6].assign(customer_id="nobody")])),
-        ("experiment.parquet", lambda f: pd.concat([f, f.iloc[-1:].assign(offer_id="w")])),
-        ("experiment.parquet", lambda f: f.head(0)),
-    ],
-)
-def test_the_check_finds_lies(name: str, change: Any, tmp_path: Path) -> None:
-    made = project(LEARNING)
-    oo.optimize(made).save(tmp_path)
-    _lies(tmp_path, lambda f: f.sample(frac=1, random_state=1))  # which is no lie
-    assert not verify(tmp_path, made).findings
-    _lies(tmp_path, change, name)
-    assert {fault.file for fault in verify(tmp_path, made).findings} >= {name}
-
-
-@pytest.mark.parametrize("start", ["2026-11-23", None])
-def test_strata_of_several_columns_are_the_same_to_the_check(start: str | None, tmp_path: Path) -> None:
-    learning = {"control": {"share": 0.2, "by": ["customer.region", "customer.age", "customer.member"]}}
-    made = project(learning)
-    own = {
-        "region": np.where(np.arange(120) % 7 == 0, None, made.frames["customers"]["region"]),
-        "age": pd.array([None if i % 5 == 0 else 20 + i % 3 for i in range(120)], dtype="Int64"),
-        "member": np.arange(120) % 2 == 0,
-    }
-    frames = made.frames | {"customers": made.frames["customers"].assign(**own)}
-    horizon = None if start is None else {"start": start, "days": 7}
-    made = oo.Project.from_frames(made.policy, horizon=horizon, **frames)
-    plan = oo.optimize(made)
-    assert {", , True", "north, , False", "south, 21.0, True"} <= set(plan.experiment["stratum"])
-    plan.save(tmp_path)
-    assert verify(tmp_path, made).findings == []
 
 
 @pytest.mark.parametrize(
