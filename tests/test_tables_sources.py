@@ -244,3 +244,14 @@ def test_a_million_candidates_are_read_in_seconds(tmp_path: Path) -> None:
     assert tables.candidates is not None and len(tables.candidates) == rows
     # A loop over rows would take minutes; this leaves room for a slow machine.
     assert seconds < 15
+
+
+def test_a_file_that_is_not_there_is_told_with_the_folder_it_was_looked_for_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    faults = Faults()
+    read_table(Path("outcomes.csv"), "outcomes", faults)
+    assert [str(fault) for fault in faults] == [
+        f"outcomes.csv, table outcomes: there is no such file in {tmp_path.resolve()}. Correct the path."
+    ]

@@ -150,9 +150,7 @@ def _load(source: Source, name: str, faults: Faults) -> pa.Table | None:
     lower = path.name.lower()
     try:
         if not path.exists():
-            raise Unreadable(
-                f"there is no such file in {path.parent}", "Correct the path in the project file"
-            )
+            raise Unreadable(f"there is no such file in {path.parent.resolve()}", "Correct the path")
         if path.is_dir() or lower.endswith(".parquet"):
             return _parquet(path)
         if lower.endswith((".csv", ".csv.gz")):
