@@ -1,4 +1,4 @@
-"""Ctrl-C: the best plan so far, at once."""
+"""Ctrl-C: the best plan so far, at once. Effort: the same wherever it is spent."""
 
 from __future__ import annotations
 
@@ -54,6 +54,14 @@ def test_the_exact_solver_lets_go(monkeypatch: pytest.MonkeyPatch) -> None:
         exact.solve(**hard(), time_limit=60.0)
     assert time.monotonic() - began < 50
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_effort_is_the_same_on_any_machine() -> None:
+    few, again, more = (exact.solve(**hard(), time_limit=60.0, effort=most) for most in (10, 10, 60))
+    assert few.status == again.status == more.status == "stopped"
+    assert (few.bound, more.bound) == (again.bound, pytest.approx(min(few.bound, more.bound)))
+    assert few.values is not None and again.values is not None
+    assert few.values.tolist() == again.values.tolist()
 
 
 def test_nothing_is_heard_of_in_other_threads() -> None:
