@@ -253,5 +253,5 @@ def test_a_file_that_is_not_there_is_told_with_the_folder_it_was_looked_for_in(
     faults = Faults()
     read_table(Path("outcomes.csv"), "outcomes", faults)
     assert [str(fault) for fault in faults] == [
-        f"outcomes.csv, table outcomes: there is no such file in {tmp_path.resolve()}. Correct the path."
+        f"outcomes.csv: there is no such file in {tmp_path.resolve()}. Correct the path."
     ]
