@@ -264,8 +264,9 @@ def _read(
         for name in layout.texts:
             words[name].add(batch[name].fill_null("") if batch[name].null_count else batch[name])
         for name, values in measures.items():
-            values[rows] = _numbers(batch[name])
-            if not (np.abs(values[rows]) <= LARGEST).all():
+            own = values[rows]
+            own[:] = _numbers(batch[name])
+            if not (-LARGEST <= own.min(initial=0.0) and own.max(initial=0.0) <= LARGEST):  # NaN is neither
                 return None
     return words if all(_legal(own) for name in IDS for own in words[name].pieces) else None
 
