@@ -105,6 +105,7 @@ def test_the_page_tells_in_order(page: str, run: Path) -> None:
     assert all(of["sha256"] in page for of in certificate["inputs"].values())
 
 
+@pytest.mark.slow
 def test_an_impossible_policy_ends_with_3_and_leaves_no_plan(project: Path, tmp_path: Path) -> None:
     broken = tmp_path / "impossible"
     shutil.copytree(project, broken, ignore=shutil.ignore_patterns("reports"))
