@@ -15,7 +15,6 @@ exact solver's bound for them holds for the whole.
 from __future__ import annotations
 
 import math
-import time
 
 import numpy as np
 
@@ -24,7 +23,7 @@ from omniopt.decisions.large.apart import Apart
 from omniopt.decisions.large.by_sets import close_by_sets, is_for
 from omniopt.decisions.large.entries import unit_of
 from omniopt.decisions.large.exchange import exchanged
-from omniopt.decisions.large.hunt import Hunt
+from omniopt.decisions.large.hunt import EFFORT, Hunt
 from omniopt.decisions.large.margins import closest_sets, lead_of
 from omniopt.decisions.large.nearby import Nearby, nearby
 from omniopt.decisions.large.part import Part, part_of, use_of
@@ -44,9 +43,6 @@ TRIES = 3  # times that more units join at once where those at hand cannot be wo
 FIRST_WHOLE = 100  # units first handed to the exact solver besides those that the LP splits
 MOST = 100_000  # candidates that one LP holds at most
 PROVABLE = 5_000  # candidates left open at most when the exact solver has to prove that they are best
-EFFORT = 150  # times that the exact solver may ask whether to go on with one program: a second or a few
-PATIENCE = 60.0  # seconds at most for one program of the exact solver, if it is not the last resort
-HURRY = 10.0  # seconds that each gets at least; later ones twice the time that the search took so far
 NEAR = 4.0  # candidates join the LP if their unit loses no more by them than this many times its margin
 SPLIT = 1e-6
 EXCHANGED = 50_000  # units close to a change up to which all of them may exchange sets
@@ -212,7 +208,7 @@ class _Attempt:
             free = mine[part.unit]
             enough, before = hunt.wanted(), hunt.objective
             outcome = restricted(
-                self.model, free, base, hunt.room() / 4, self._patience(), enough - self.settled, EFFORT
+                self.model, free, base, hunt.room() / 4, hunt.patience(), enough - self.settled, EFFORT
             )
             if outcome.values is not None:
                 plan = base > 0.5
@@ -253,13 +249,6 @@ class _Attempt:
         """Return what the LP's solution and the choice of all other units are worth."""
         extras = self.found[self.model.n :] @ self.model.objective[self.model.n :]
         return self.settled + float(self.model.objective[: self.model.n] @ values + extras)
-
-    def _patience(self) -> float:
-        """Seconds for one program of the exact solver."""
-        spent = time.monotonic() - self.hunt.began
-        wait = min(max(HURRY, 2.0 * spent), PATIENCE)
-        left = self.hunt.left()
-        return wait if left is None else min(wait, left)
 
 
 def _closest(near: Nearby, noise: float, size: int, more: np.ndarray) -> np.ndarray:

@@ -15,6 +15,10 @@ from omniopt.decisions.large.sweep import Engine
 from omniopt.decisions.problem import ROUNDING
 from omniopt.decisions.progress import Progress
 
+EFFORT = 150  # times that the exact solver may ask whether to go on with one program: a second or a few
+HURRY = 10.0  # seconds that each gets at least; later ones twice the time that the search took so far
+PATIENCE = 60.0  # seconds at most, if it is not the last resort
+
 
 @dataclass
 class Hunt:
@@ -52,6 +56,14 @@ class Hunt:
     def out_of_time(self) -> bool:
         """Whether the time is up."""
         return time.monotonic() >= self.deadline
+
+    def patience(self) -> float:
+        """Seconds for one program of the exact solver, of which its effort usually needs far less.
+
+        Where effort ends programs and not the clock, a busy machine finds the same plan.
+        """
+        wait = min(max(HURRY, 2.0 * (time.monotonic() - self.began)), PATIENCE)
+        return min(wait, self.left() or 0.0) if math.isfinite(self.deadline) else wait
 
     def reached(self) -> bool:
         """Whether the gap asked for is met."""

@@ -10,7 +10,6 @@ Villeneuve, Desrosiers and Hansen, 1999).
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -18,7 +17,7 @@ import numpy as np
 from scipy import sparse
 
 from omniopt.decisions.large.entries import unit_of
-from omniopt.decisions.large.hunt import Hunt
+from omniopt.decisions.large.hunt import EFFORT, Hunt
 from omniopt.decisions.large.infeasible import is_impossible
 from omniopt.decisions.large.listed import Listed, joined, sets_in
 from omniopt.decisions.large.part import contributions, gathered, terms_of, use_of
@@ -36,7 +35,6 @@ DEAREST = 1e6  # times the first price of missing a limit
 SURE = 1e-7  # of a unit's worth, from which a set is better
 LEVELS = 8.0  # into which differences of use are sorted
 SPLIT, MISSED = 1e-6, 1e-6  # of a set, and of a limit: less is rounding
-HURRY = 1.0  # seconds for one program of the exact solver
 
 
 class _Alternatives(NamedTuple):
@@ -230,12 +228,10 @@ class SetProgram:
         open_[self.unit[self.split()]] = True
         free, base = open_[self.unit] & (loss < room), np.round(self.shares)
         base[open_[self.unit]] = 0.0
-        left, upper = hunt.left(), model.upper.copy()
+        upper = model.upper.copy()
         upper[-2 * k :] = 0.0
-        spent = max(HURRY, 0.5 * (time.monotonic() - hunt.began))
-        seconds = spent if left is None else min(spent, left)
         outcome = restricted(
-            replace(model, upper=upper), free, base, room / 4, seconds, wanted - self.settled
+            replace(model, upper=upper), free, base, room / 4, hunt.patience(), wanted - self.settled, EFFORT
         )
         if outcome.values is None:
             return None

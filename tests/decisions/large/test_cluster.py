@@ -20,7 +20,6 @@ from scipy import sparse
 
 import omniopt as oo
 from omniopt.cli import cli
-from omniopt.decisions.large import close, set_program
 from omniopt.decisions.large import prices as prices_module
 from omniopt.decisions.large import sweep as sweep_module
 from omniopt.decisions.large.shape import FREE, GENERAL, ONE, Columns, Templates
@@ -222,8 +221,6 @@ def by_the_close_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make a small project go the way of large ones: samples, then the units close to a change."""
     monkeypatch.setattr(prices_module, "SMALL", 500)
     monkeypatch.setattr(prices_module, "FIRST", 200)
-    for module in (close, set_program):  # on a busy machine, too, no program is cut short
-        monkeypatch.setattr(module, "HURRY", 3600.0)
 
 
 def plan_bytes(plan: oo.Plan, folder: Path) -> bytes:
