@@ -1,7 +1,9 @@
 """Prices: the bound against the LP on tiny problems, and how soon it settles on larger ones."""
 
 import math
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,6 +29,17 @@ def template(shape: int) -> Templates:
         np.ones(rows, i), np.full(rows, -1, i), np.zeros(rows, bool), np.zeros(rows, i),
         np.array([entries], i), np.array([shape], np.int8), ["one each"],
     )  # fmt: skip
+
+
+@dataclass
+class Stated:
+    """As much of a large problem as prices ask for."""
+
+    system: System
+    coupling: Any
+    bins: Any
+    columns: Columns
+    templates: Any
 
 
 class Case:
@@ -91,10 +104,7 @@ class Case:
             cells=SimpleNamespace(member=sparse.csr_array(self.cells.reshape(cells, bins * width)))
         )
         templates = template(shape)
-        self.large = SimpleNamespace(
-            system=self.system, coupling=coupling, bins=SimpleNamespace(width=width), columns=columns,
-            templates=templates,
-        )  # fmt: skip
+        self.large = Stated(self.system, coupling, SimpleNamespace(width=width), columns, templates)
         self.columns, self.shape = columns, shape
         self.engine = Engine(columns, templates, self.system, width)
 
@@ -169,6 +179,25 @@ def test_large_problems_settle_in_few_passes(rounded):
     again = case.lowered(start=found.prices)
     assert again.bound == pytest.approx(found.bound, rel=3e-7)
     assert again.sweeps <= found.sweeps
+
+
+@pytest.mark.parametrize("factor", [0.9, 0.97, 1.05])
+def test_prices_follow_limits_that_have_changed(factor):
+    case = Case(8, 150_000)
+    before = case.lowered()
+    table = worth_table(case.large, before.prices)
+    use = case.engine.sweep(table).use  # no two candidates are worth the same: what a plan uses, or nearly
+    hi = case.system.hi.copy()
+    hi[0] *= factor
+    case.large.system = replace(case.system, hi=hi)
+    arguments = (case.large, case.engine.of(case.large.system), before.prices, None, 1e-6, math.inf)
+    alone, led = (lowered(*arguments, lambda _: None, known) for known in (None, use))
+    assert led.bound == pytest.approx(alone.bound, rel=3e-7)
+    assert led.short <= 1e-6 * led.bound
+    assert led.sweeps < alone.sweeps
+    assert bound_of(case.large, led.prices, case.engine.sweep(worth_table(case.large, led.prices))) == (
+        pytest.approx(led.bound, rel=1e-9)
+    )
 
 
 def test_bounds_with_cells_held_and_free():
