@@ -292,7 +292,8 @@ class _Descent:
             expected = found.mixed - found.gained
             move = float(np.abs(worth_table(self.large, state.prices) - before).max())
             least = min(max(0.1, ENOUGH / max(apart.close.units, 1)), 1.0) * reach
-            reach = float(np.clip(move, least, reach))
+            stopped = move > 0.9 * TRUST * reach  # by what is trusted: prices may run off, or are far away
+            reach = move if stopped else float(np.clip(move, least, reach))
 
     def _apart(self, before: Apart | None, table: np.ndarray, reach: float) -> Apart:
         """Tell the units close to a change from the others, among all or among those that were close."""

@@ -213,6 +213,10 @@ def test_bounds_with_cells_held_and_free():
     assert free.bound >= max(plans) - 1e-9
 
 
+def test_prices_run_off_far_enough_where_few_units_are_moved_at_a_time():
+    assert Case(5, 70_000, short=0.95).lowered().diverging
+
+
 @pytest.mark.parametrize("soft", [False, True])
 def test_an_unreachable_minimum_is_noticed(soft):
     case = Case(5, 400, short=0.95)
