@@ -97,7 +97,8 @@ def sweep_part(first, last, stride, data, rules, rows, table, width, near, sizes
             if count:
                 _add_use(0, 1.0, a, data, work, use)
                 if split:
-                    chosen = _with_room(chosen, listed + work.size[0])
+                    if listed + work.size[0] > len(chosen):
+                        chosen = _longer(chosen, listed + work.size[0])
                     listed = _list(a, work, chosen, listed)
         smooth += s - total
         mixed += p - total
@@ -107,10 +108,8 @@ def sweep_part(first, last, stride, data, rules, rows, table, width, near, sizes
 
 
 @making_arrays
-def _with_room(listed, size):  # type: ignore[no-untyped-def]
-    """Return a list, or a copy twice as long if it has no room for ``size`` numbers."""
-    if size <= len(listed):
-        return listed
+def _longer(listed, size):  # type: ignore[no-untyped-def]
+    """Return a copy of a list that has room for twice as many numbers."""
     longer = np.empty(2 * size, np.int64)
     longer[: len(listed)] = listed
     return longer
@@ -295,7 +294,8 @@ def chosen_part(first, last, data, rules, table, left_out, sizes):  # type: igno
             _alone(greatest, z - a, 0.0, work)
         elif find_sets(u, z - a, data, rules, 1, 0.0, work)[0] == 0:
             continue
-        member = _with_room(member, used + work.size[0])
+        if used + work.size[0] > len(member):
+            member = _longer(member, used + work.size[0])
         used = _list(a, work, member, used)
     return member[:used]
 
