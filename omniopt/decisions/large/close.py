@@ -43,6 +43,7 @@ TRIES = 3  # times that more units join at once where those at hand cannot be wo
 FIRST_WHOLE = 100  # units first handed to the exact solver besides those that the LP splits
 MOST = 100_000  # candidates that one LP holds at most
 PROVABLE = 5_000  # candidates left open at most when the exact solver has to prove that they are best
+WIDEST = 3_000  # candidates handed to it at most where there is a plan
 NEAR = 4.0  # candidates join the LP if their unit loses no more by them than this many times its margin
 SPLIT = 1e-6
 EXCHANGED = 50_000  # units close to a change up to which all of them may exchange sets
@@ -84,11 +85,11 @@ def close(hunt: Hunt, found: Prices, held: np.ndarray) -> None:
             near = nearby(large, hunt.engine, found, held, apart)
         before = hunt.bound - hunt.objective
         at = _Attempt(hunt, near, _closest(near, found.noise, size, moved), held)
-        if not at.tried(tries > 0) and not sharp:
+        if not at.tried(tries > 0, tries == TRIES) and not sharp:
             sharp, found = True, sharpened(large, hunt.engine, found, held, hunt.gap, hunt.deadline)
             near = nearby(large, hunt.engine, found, held, apart)
             continue
-        if hunt.reached() or _proven(hunt, held):
+        if hunt.reached() or (not at.waits and _proven(hunt, held)):
             return
         all_open = math.isinf(apart.reach) and len(at.units) == len(near.units)
         if all_open and len(large) <= PROVABLE:
@@ -123,12 +124,14 @@ class _Attempt:
         self.part: Part = part_of(large, whole, near.used(self.outside), kept | np.isin(at, near.chosen))
         self.model: Model = self.part.model(held)
         self.settled = float(large.system.objective @ self.part.used)
-        self.moved, self.enough = np.zeros(0, np.int64), False
+        self.moved, self.enough, self.waits = np.zeros(0, np.int64), False, False
 
-    def tried(self, may_wait: bool) -> bool:
+    def tried(self, may_wait: bool, first: bool) -> bool:
         """Look for plans, and say whether the LP has a solution.
 
-        With ``may_wait`` no further than the LP where more units should join first.
+        With ``may_wait`` no further than the LP and exchanges where more units should join: where the LP
+        is not worth enough, or at the ``first`` time, for an LP and exchanges among more units take less
+        than the exact solver.
         """
         hunt = self.hunt
         values = self.relaxed()
@@ -141,7 +144,9 @@ class _Attempt:
         if not self.enough:
             self.prove()
             self.enough = self.worth(values) >= hunt.wanted()
-        if self.enough or not (may_wait and len(self.moved)):
+        more = len(self.units) < len(self.near.units) and first if self.enough else len(self.moved) > 0
+        self.waits = may_wait and more
+        if not self.waits:
             self.finish(values)
             if not hunt.reached():
                 self.prove()
@@ -206,6 +211,8 @@ class _Attempt:
             mine = np.zeros(len(self.units), bool)
             mine[order[:size]] = True
             free = mine[part.unit]
+            if hunt.chosen is not None and free.sum() > WIDEST:
+                return
             enough, before = hunt.wanted(), hunt.objective
             outcome = restricted(
                 self.model, free, base, hunt.room() / 4, hunt.patience(), enough - self.settled, EFFORT
