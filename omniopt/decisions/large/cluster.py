@@ -26,6 +26,7 @@ from distributed import CancelledError, Client, Future, KilledWorker, LocalClust
 
 from omniopt import __version__
 from omniopt.decisions.large import passes
+from omniopt.decisions.large.curvature import Rows
 from omniopt.decisions.large.kernels import Data, Rules
 from omniopt.decisions.large.shape import Columns, Templates
 from omniopt.decisions.large.sweep import BestSets, Engine, read_only
@@ -150,7 +151,7 @@ class ClusterEngine(Engine):
         )
 
     def _sums(
-        self, stride: int, rows: passes.Rows, table: np.ndarray, width: float, near: np.ndarray
+        self, stride: int, rows: Rows, table: np.ndarray, width: float, near: np.ndarray
     ) -> Iterator[passes.Sums]:
         """Return what the parts add up to, in their order; mark the units that are ``near``."""
         parts = self._on_workers(
@@ -235,7 +236,7 @@ class _Sets(NamedTuple):
 
 
 def _sums(
-    part: Data, table: np.ndarray, rules: Rules, rows: passes.Rows, count: int, stride: int, width: float,
+    part: Data, table: np.ndarray, rules: Rules, rows: Rows, count: int, stride: int, width: float,
     split: bool, sizes: tuple[int, ...],
 ) -> tuple[passes.Sums, np.ndarray]:  # fmt: skip
     """Add up over a part; with ``split`` also say which units are near a change."""

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from omniopt.decisions.large.apart import Apart
+from omniopt.decisions.large.curvature import add_rows
 from omniopt.decisions.large.kernels import compiled, fill_worths, make_work, making_arrays
 from omniopt.decisions.large.part import use_of
-from omniopt.decisions.large.passes import MANY, add_rows
+from omniopt.decisions.large.passes import MANY
 from omniopt.decisions.large.prices import Prices, worth_table
 from omniopt.decisions.large.shape import Large
 from omniopt.decisions.large.sweep import Engine, read_only

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from omniopt.decisions.large.curvature import Bent, add_curvature
 from omniopt.decisions.large.kernels import (
     add_noise,
     compiled,
@@ -18,15 +19,6 @@ from omniopt.decisions.large.shape import FREE, ONE
 from omniopt.decisions.large.unit_search import find_sets, search
 
 MANY = 16  # sets that a smoothed choice is split among at most
-
-
-class Rows(NamedTuple):
-    """The coupling rows by column: entries of (bin, term) i are ``start[i]:start[i + 1]``."""
-
-    start: np.ndarray
-    row: np.ndarray
-    coefficient: np.ndarray
-    count: int  # type: ignore[assignment]
 
 
 class Sums(NamedTuple):
@@ -54,23 +46,47 @@ def sweep_part(first, last, stride, data, rules, rows, table, width, near, sizes
     there is no curvature.
     """
     split = len(near) > 0
-    chosen, listed = np.empty(last - first if split else 0, np.int64), 0
+    chosen = np.empty(last - first if split else 0, np.int64)
     most = 2 if split else (MANY if width > 0.0 else 1)
     work = make_work(most, sizes)
     use, tilt = np.zeros(table.shape), np.zeros(table.shape)
     k = rows.count
-    curvature = np.zeros((k, k))
-    change = np.zeros((3, k))
-    touched = np.empty((2, k), np.int64)
-    value, low, smooth, mixed = 0.0, 0.0, 0.0, 0.0
-    cuts, contacts, impossible = 0, 0, -1
+    bent = Bent(np.zeros((k, k)), np.zeros((3, k)), np.empty((2, k), np.int64))
+    sums, counts = np.zeros(4), np.array([0, 0, -1, 0])
     u = first + (-(data.first + first)) % stride
+    while True:
+        u = _sweep(
+            u, last, stride, most, data, rules, rows, table, width, near, work, use, tilt, bent, sums, counts,
+            chosen,
+        )  # fmt: skip
+        if u >= last:
+            break
+        chosen = _longer(chosen)
+    chosen = chosen[: counts[3]]
+    return Sums(
+        sums[0], sums[1], sums[2], sums[3], counts[0], counts[1], counts[2], use, tilt, bent.curvature, chosen
+    )
+
+
+@compiled
+def _sweep(  # type: ignore[no-untyped-def]
+    u, last, stride, most, data, rules, rows, table, width, near, work, use, tilt, bent, sums, counts, chosen
+):
+    """Add up over units from ``u`` on; return the unit whose contacts the list has no room for, or the end.
+
+    Apart from `sweep_part`: a function that makes arrays counts who holds them wherever it hands them on.
+    """
+    split = len(near) > 0
+    value, low, smooth, mixed = sums
+    contacts, cuts, impossible, listed = counts
     while u < last:
         a, z = data.start[u], data.start[u + 1]
         greatest = fill_worths(a, z, data.bin, data.measures, table, work.worth)
         shape = rules.shape[data.template[u]]
         if shape == ONE and _alone(greatest, z - a, width, work):
             count, total, cut = 1, greatest, False
+        elif shape == ONE and split:
+            count, total, cut = 2, greatest, False
         else:
             count, total, cut = find_sets(u, z - a, data, rules, most, width, work)
         if count == 0 and not cut:
@@ -82,6 +98,8 @@ def sweep_part(first, last, stride, data, rules, rows, table, width, near, sizes
             near[u] = True
             u += stride
             continue
+        if split and listed + work.size[0] > len(chosen):
+            break
         new = value + total  # Neumaier's sum
         low += (value - new) + total if abs(value) >= abs(total) else (total - new) + value
         value = new
@@ -89,28 +107,27 @@ def sweep_part(first, last, stride, data, rules, rows, table, width, near, sizes
         if count and not cut:
             contacts = max(contacts, work.size[0])
         if shape == FREE and width > 0.0 and not split:
-            s, p = _share_flips(a, z - a, width, data, rows, work, use, tilt, curvature, change, touched)
+            s, p = _share_flips(a, z - a, width, data, rows, work, use, tilt, bent)
         elif count > 1:
-            s, p = _share_sets(a, count, width, data, rows, work, use, tilt, curvature, change, touched)
+            s, p = _share_sets(a, count, width, data, rows, work, use, tilt, bent)
         else:
             s, p = total, total
             if count:
                 _add_use(0, 1.0, a, data, work, use)
                 if split:
-                    if listed + work.size[0] > len(chosen):
-                        chosen = _longer(chosen, listed + work.size[0])
                     listed = _list(a, work, chosen, listed)
         smooth += s - total
         mixed += p - total
         u += stride
-    chosen = chosen[:listed]
-    return Sums(value, low, smooth, mixed, contacts, cuts, impossible, use, tilt, curvature, chosen)
+    sums[0], sums[1], sums[2], sums[3] = value, low, smooth, mixed
+    counts[0], counts[1], counts[2], counts[3] = contacts, cuts, impossible, listed
+    return u
 
 
 @making_arrays
-def _longer(listed, size):  # type: ignore[no-untyped-def]
+def _longer(listed):  # type: ignore[no-untyped-def]
     """Return a copy of a list that has room for twice as many numbers."""
-    longer = np.empty(2 * size, np.int64)
+    longer = np.empty(2 * len(listed), np.int64)
     longer[: len(listed)] = listed
     return longer
 
@@ -126,7 +143,7 @@ def _list(first, work, listed, used):  # type: ignore[no-untyped-def]
 @inlined
 def _alone(greatest, m, width, work):  # type: ignore[no-untyped-def]
     """Whether the best contact of a unit that may have one leads by ``width``; list it if so."""
-    within, at = 0, -1
+    within = 0
     low = greatest - width
     if width > 0.0:
         for i in range(m):
@@ -135,15 +152,15 @@ def _alone(greatest, m, width, work):  # type: ignore[no-untyped-def]
             return False
     work.total[0], work.size[0] = greatest, 0
     if greatest > 0.0:
-        at = 0
-        while work.worth[at] != greatest:
-            at += 1
+        at = m
+        for i in range(m):  # all of them: to guess where to end takes longer
+            at = min(at, i if work.worth[i] == greatest else m)
         work.size[0], work.member[0, 0] = 1, at
     return True
 
 
 @compiled
-def _share_sets(first, count, width, data, rows, work, use, tilt, curvature, change, touched):  # type: ignore[no-untyped-def]
+def _share_sets(first, count, width, data, rows, work, use, tilt, bent):  # type: ignore[no-untyped-def]
     """Split a unit of choice among the best sets; return its smoothed worth, and its worth as split.
 
     The split p is the greatest of ``Σ p_s w_s - width/2 Σ p_s²``; half a ``width`` is added so that a
@@ -165,12 +182,12 @@ def _share_sets(first, count, width, data, rows, work, use, tilt, curvature, cha
         _add_use(s, p, first, data, work, use)
         _add_use(s, 1.0 / members - p, first, data, work, tilt)
     if rows.count and members > 1:
-        _add_curvature(first, members, 1.0 / width, data, rows, work, curvature, change, touched)
+        add_curvature(first, members, 1.0 / width, data, rows, work, bent)
     return worth + 0.5 * width * (1.0 - squares), worth
 
 
 @compiled
-def _share_flips(first, m, width, data, rows, work, use, tilt, curvature, change, touched):  # type: ignore[no-untyped-def]
+def _share_flips(first, m, width, data, rows, work, use, tilt, bent):  # type: ignore[no-untyped-def]
     """Split each contact's choice between having it and not, in a unit without rows."""
     smooth, mixed = 0.0, 0.0
     work.size[0], work.size[1] = 0, 1
@@ -185,7 +202,7 @@ def _share_flips(first, m, width, data, rows, work, use, tilt, curvature, change
             mixed += p * w
             smooth += p * w + 0.5 * width * (1.0 - p * p - (1.0 - p) * (1.0 - p))
             if p < 1.0 and rows.count:
-                _add_curvature(first, 2, 1.0 / width, data, rows, work, curvature, change, touched)
+                add_curvature(first, 2, 1.0 / width, data, rows, work, bent)
     return smooth, mixed
 
 
@@ -198,63 +215,6 @@ def _add_use(s, p, first, data, work, use):  # type: ignore[no-untyped-def]
         use[b, 0] += p
         for t in range(data.measures.shape[1]):
             use[b, t + 1] += p * data.measures[j, t]
-
-
-@compiled
-def _add_curvature(first, sets, by, data, rows, work, curvature, change, touched):  # type: ignore[no-untyped-def]
-    """Add ``by`` times the spread of the sets' use of the rows, as if they were equally likely.
-
-    Only the lower triangle is filled. ``change`` has the use of one set, of all, and which rows are
-    among those ``touched``, by a set and in all.
-    """
-    count = 0
-    for s in range(sets):
-        own = add_rows(s, first, data, rows, work, change[0], touched[0])
-        _add_square(change[0], touched[0], own, by, curvature)
-        for x in range(own):
-            r = touched[0, x]
-            change[1, r] += change[0, r]
-            change[0, r] = 0.0
-            if change[2, r] == 0.0:
-                change[2, r] = 1.0
-                touched[1, count] = r
-                count += 1
-    _add_square(change[1], touched[1], count, -by / sets, curvature)
-    for x in range(count):
-        change[1:, touched[1, x]] = 0.0
-
-
-@compiled
-def _add_square(use, touched, count, by, curvature):  # type: ignore[no-untyped-def]
-    """Add ``by`` times a vector's product with itself to the lower triangle."""
-    for x in range(count):
-        r = touched[x]
-        one = by * use[r]
-        for y in range(x + 1):
-            curvature[max(r, touched[y]), min(r, touched[y])] += one * use[touched[y]]
-
-
-@compiled
-def add_rows(s, first, data, rows, work, use, touched):  # type: ignore[no-untyped-def]
-    """Add a set's use of the rows; return how many rows it uses."""
-    count = 0
-    terms = data.measures.shape[1]
-    for i in range(work.size[s]):
-        j = first + work.member[s, i]
-        for t in range(terms + 1):
-            at = np.int64(data.bin[j]) * (terms + 1) + t
-            by = data.measures[j, t - 1] if t else 1.0
-            for e in range(rows.start[at], rows.start[at + 1]):
-                if by * rows.coefficient[e] == 0.0:
-                    continue
-                r = rows.row[e]
-                if use[r] == 0.0:
-                    touched[count] = r
-                    count += 1
-                use[r] += by * rows.coefficient[e]
-                if use[r] == 0.0:  # cancelled: as good as nothing, but it is in the list
-                    use[r] = 1e-300
-    return count
 
 
 @making_arrays
@@ -284,20 +244,32 @@ def best_part(first, last, data, rules, table, width, noise, sizes, value, margi
 def chosen_part(first, last, data, rules, table, left_out, sizes):  # type: ignore[no-untyped-def]
     """List the contacts of the units' best sets, but those of units that are left out."""
     work = make_work(1, sizes)
-    member, used = np.empty(2 * (last - first), np.int64), 0
-    for u in range(first, last):
-        if left_out[u]:
-            continue
+    chosen, listed = np.empty(last - first, np.int64), 0
+    u, listed = _choose(first, last, data, rules, table, left_out, work, chosen, 0)
+    while u < last:
+        chosen = _longer(chosen)
+        u, listed = _choose(u, last, data, rules, table, left_out, work, chosen, listed)
+    return chosen[:listed]
+
+
+@compiled
+def _choose(u, last, data, rules, table, left_out, work, chosen, listed):  # type: ignore[no-untyped-def]
+    """List contacts from unit ``u`` on as far as there is room; return where it ended, and their number."""
+    while u < last:
         a, z = data.start[u], data.start[u + 1]
-        greatest = fill_worths(a, z, data.bin, data.measures, table, work.worth)
-        if rules.shape[data.template[u]] == ONE:
-            _alone(greatest, z - a, 0.0, work)
-        elif find_sets(u, z - a, data, rules, 1, 0.0, work)[0] == 0:
-            continue
-        if used + work.size[0] > len(member):
-            member = _longer(member, used + work.size[0])
-        used = _list(a, work, member, used)
-    return member[:used]
+        count = 0 if left_out[u] else 1
+        if count:
+            greatest = fill_worths(a, z, data.bin, data.measures, table, work.worth)
+            if rules.shape[data.template[u]] == ONE:
+                _alone(greatest, z - a, 0.0, work)
+            else:
+                count = find_sets(u, z - a, data, rules, 1, 0.0, work)[0]
+        if count:
+            if listed + work.size[0] > len(chosen):
+                break
+            listed = _list(a, work, chosen, listed)
+        u += 1
+    return u, listed
 
 
 @making_arrays

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from omniopt.decisions.large import passes
+from omniopt.decisions.large.curvature import Rows
 from omniopt.decisions.large.kernels import Data, Rules
 from omniopt.decisions.large.parallel import in_parts
 from omniopt.decisions.large.shape import Columns, Large, Templates
@@ -201,7 +202,7 @@ class Engine:
         return rest, self.taken(np.flatnonzero(near)), np.concatenate(chosen) if self.lists else None
 
     def _sums(
-        self, stride: int, rows: passes.Rows, table: np.ndarray, width: float, near: np.ndarray
+        self, stride: int, rows: Rows, table: np.ndarray, width: float, near: np.ndarray
     ) -> Iterator[passes.Sums]:
         """Return what the parts add up to, in their order."""
         arguments = (stride, self.data, self.rules, rows, table, width, near, self.sizes)
@@ -392,8 +393,8 @@ def _table(table: np.ndarray) -> np.ndarray:
     return read_only(np.asarray(table, np.float64))
 
 
-def _columns_of(system: System) -> passes.Rows:
+def _columns_of(system: System) -> Rows:
     by_column = system.matrix.tocsc()
     start, row = by_column.indptr.astype(np.int64), by_column.indices.astype(np.int64)
     coefficient = by_column.data.astype(np.float64)
-    return passes.Rows(read_only(start), read_only(row), read_only(coefficient), len(system))
+    return Rows(read_only(start), read_only(row), read_only(coefficient), len(system))
