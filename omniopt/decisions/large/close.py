@@ -37,6 +37,7 @@ from omniopt.rules.where import expand
 
 FIRST = 2_000  # units left open at first
 GROWTH = 4
+FEW = 0.05  # of all units: so many are that close to a change that the LP over them is small
 VAIN = 2  # times that looking further brings little or nothing before it is given up
 LITTLE = 0.1  # of what is missing
 TRIES = 3  # times that more units join at once where those at hand cannot be worth enough
@@ -85,7 +86,8 @@ def close(hunt: Hunt, found: Prices, held: np.ndarray) -> None:
             near = nearby(large, hunt.engine, found, held, apart)
         before = hunt.bound - hunt.objective
         at = _Attempt(hunt, near, _closest(near, found.noise, size, moved), held)
-        if not at.tried(tries > 0, tries == TRIES) and not sharp:
+        cheap = tries == TRIES and GROWTH * size <= FEW * large.columns.units
+        if not at.tried(tries > 0, cheap) and not sharp:
             sharp, found = True, sharpened(large, hunt.engine, found, held, hunt.gap, hunt.deadline)
             near = nearby(large, hunt.engine, found, held, apart)
             continue
@@ -126,12 +128,12 @@ class _Attempt:
         self.settled = float(large.system.objective @ self.part.used)
         self.moved, self.enough, self.waits = np.zeros(0, np.int64), False, False
 
-    def tried(self, may_wait: bool, first: bool) -> bool:
+    def tried(self, may_wait: bool, cheap: bool) -> bool:
         """Look for plans, and say whether the LP has a solution.
 
         With ``may_wait`` no further than the LP and exchanges where more units should join: where the LP
-        is not worth enough, or at the ``first`` time, for an LP and exchanges among more units take less
-        than the exact solver.
+        is not worth enough, or where it is ``cheap`` to solve it with more units, for it and exchanges
+        among them take less than the exact solver then.
         """
         hunt = self.hunt
         values = self.relaxed()
@@ -144,7 +146,7 @@ class _Attempt:
         if not self.enough:
             self.prove()
             self.enough = self.worth(values) >= hunt.wanted()
-        more = len(self.units) < len(self.near.units) and first if self.enough else len(self.moved) > 0
+        more = len(self.units) < len(self.near.units) and cheap if self.enough else len(self.moved) > 0
         self.waits = may_wait and more
         if not self.waits:
             self.finish(values)
