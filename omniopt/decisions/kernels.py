@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 
+from omniopt.rules.distinct import distinct, numbered
 from omniopt.rules.unit_rows import ANY, NO_CAP, UnitRows
 
 NODE_LIMIT = 20_000  # nodes of one unit's search, after which its bound is used in place of the optimum
@@ -66,20 +67,15 @@ class UnitIndex:
         unit_start = np.concatenate([np.flatnonzero(np.diff(unit, prepend=-1)), [n]]).astype(np.int64)
         size = np.diff(rows.start)
         row = np.repeat(np.arange(len(rows)), size)
-        _, slot = np.unique(np.stack([row, rows.occasion]), axis=1, return_inverse=True)
+        slot = numbered(row, rows.occasion)
         order = np.argsort(rows.member, kind="stable")
         start = np.concatenate([[0], np.cumsum(np.bincount(rows.member, minlength=n))]).astype(np.int64)
-        classes = (
-            np.bincount(np.unique(np.stack([row, slot]), axis=1)[0], minlength=len(rows))
-            if len(row)
-            else size
-        )
+        classes = np.bincount(distinct(row, slot)[0], minlength=len(rows))
         # a row guides the bound if each of its members is a class of its own; the fuller, the better
         merit = np.where((classes == size) & (rows.cap < NO_CAP), size - rows.cap, -1)
         guide = np.full(n, -1, np.int64)
         by_merit = np.lexsort((row, merit[row]))
         guide[rows.member[by_merit]] = np.where(merit[row] >= 0, row, -1)[by_merit]
-        slot = slot.astype(np.int64)
         slots = int(slot.max(initial=-1)) + 1
         units = unit[unit_start[:-1]]
         low = np.flatnonzero((rows.lo > 0) & np.isin(rows.unit, units))

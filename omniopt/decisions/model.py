@@ -15,6 +15,7 @@ from scipy import sparse
 
 from omniopt.decisions.problem import Problem
 from omniopt.decisions.system import System
+from omniopt.rules.distinct import distinct, numbered
 from omniopt.rules.unit_rows import ALWAYS, ANY, NO_CAP, UnitRows
 
 
@@ -156,21 +157,20 @@ def _occasions(problem: Stated) -> tuple[np.ndarray, np.ndarray, int]:
     """
     units, n = problem.units, len(problem)
     row = units.row
-    same = _same_members(np.stack([row, units.occasion]), units.member, n)
-    key = np.stack([units.rule[row], units.occasion, same])
-    _, occasion, members = np.unique(key, axis=1, return_inverse=True, return_counts=True)
+    same = _same_members(numbered(row, units.occasion), units.member, n)
+    occasion = numbered(units.rule[row], units.occasion, same)
     # an occasion that only one contact can use needs no y: the contact stands for it
-    pair = np.unique(np.stack([occasion, units.member]), axis=1)
-    shared = np.bincount(pair[0], minlength=len(members)) > 1
+    pair = np.stack(distinct(occasion, units.member))
+    shared = np.bincount(pair[0]) > 1
     y = n + np.cumsum(shared) - 1
-    column = np.where(shared[occasion], y[occasion], units.member) if len(row) else row
+    column = np.where(shared[occasion], y[occasion], units.member)
     link = pair[:, shared[pair[0]]]
     links = np.stack([link[1], y[link[0]]], axis=1) if link.size else np.zeros((0, 2), np.int64)
-    return np.unique(np.stack([row, column]), axis=1), links, int(shared.sum())
+    return np.stack(distinct(row, column)), links, int(shared.sum())
 
 
-def _same_members(classes: np.ndarray, member: np.ndarray, n: int) -> np.ndarray:
-    """Number the classes of rows so that equal numbers mean equal members.
+def _same_members(which: np.ndarray, member: np.ndarray, n: int) -> np.ndarray:
+    """Number the classes of rows anew, so that equal numbers mean equal members.
 
     The same class may have other members in another window or group, and then it is another one.
     Sets are told apart by the sum of random 64-bit numbers of their members.
@@ -178,7 +178,6 @@ def _same_members(classes: np.ndarray, member: np.ndarray, n: int) -> np.ndarray
     if not len(member):
         return member
     marks = np.random.default_rng(0).integers(0, 2**63, n, dtype=np.int64).view(np.uint64)
-    _, which = np.unique(classes, axis=1, return_inverse=True)
     total = np.zeros(int(which.max()) + 1, np.uint64)
     np.add.at(total, which, marks[member])
     return np.unique(total, return_inverse=True)[1][which]
