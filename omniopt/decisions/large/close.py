@@ -35,9 +35,9 @@ from omniopt.decisions.restrict import WHOLE, restricted
 from omniopt.errors import Infeasible
 from omniopt.rules.where import expand
 
-FIRST = 2_000  # units left open at first
-GROWTH = 4
+FIRST = (300, 2_000)  # units left open at first, at least and at most
 FEW = 0.05  # of all units: so many are that close to a change that the LP over them is small
+GROWTH = 4
 VAIN = 2  # times that looking further brings little or nothing before it is given up
 LITTLE = 0.1  # of what is missing
 TRIES = 3  # times that more units join at once where those at hand cannot be worth enough
@@ -77,7 +77,8 @@ def close(hunt: Hunt, found: Prices, held: np.ndarray) -> None:
     table = worth_table(large, found.prices, held)
     apart = found.apart or Apart.of(hunt.engine, table, math.inf)
     near = nearby(large, hunt.engine, found, held, apart)
-    size, tries, vain, sharp = FIRST, TRIES, 0, not len(large.system)
+    size = int(np.clip(FEW * large.columns.units, *FIRST))
+    tries, vain, sharp, waits = TRIES, 0, not len(large.system), False
     moved = np.zeros(0, np.int64)
     while vain < VAIN and not (hunt.reached() or hunt.out_of_time()):
         if size > len(near.units) and math.isfinite(apart.reach):
@@ -86,6 +87,8 @@ def close(hunt: Hunt, found: Prices, held: np.ndarray) -> None:
             near = nearby(large, hunt.engine, found, held, apart)
         before = hunt.bound - hunt.objective
         at = _Attempt(hunt, near, _closest(near, found.noise, size, moved), held)
+        if len(at.part) > MOST and hunt.chosen is not None and not waits:
+            return
         cheap = tries == TRIES and GROWTH * size <= FEW * large.columns.units
         if not at.tried(tries > 0, cheap) and not sharp:
             sharp, found = True, sharpened(large, hunt.engine, found, held, hunt.gap, hunt.deadline)
@@ -98,7 +101,7 @@ def close(hunt: Hunt, found: Prices, held: np.ndarray) -> None:
             _everything(hunt, held)
         if all_open or len(at.part) > MOST:
             return
-        tries, size, moved = tries - 1, GROWTH * size, near.units[at.moved]
+        tries, size, moved, waits = tries - 1, GROWTH * size, near.units[at.moved], at.waits
         if hunt.chosen is None or hunt.bound - hunt.objective < (1.0 - LITTLE) * before:
             vain = 0
         else:  # where the LP is worth enough, more units are not what is missing

@@ -58,7 +58,7 @@ def test_bound_optimum_and_plan_are_in_order(part: int, gap: float, number: int)
     """With next to nothing left open at first, units join until the gap is met."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(close, "WHOLE", 0)
-        patch.setattr(close, "FIRST", 1)
+        patch.setattr(close, "FIRST", (1, 1))
         patch.setattr(close, "GROWTH", 2)
         patch.setattr(close, "FIRST_WHOLE", 1)
         case = tiny.make(Random(3 * number + part))
@@ -81,7 +81,7 @@ def test_a_limit_that_no_whole_number_of_contacts_keeps(monkeypatch: pytest.Monk
 def test_sets_that_are_at_hand_do_not_join_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """A second rank whose first sets miss limits, at prices that limits cannot have."""
     monkeypatch.setattr(close, "WHOLE", 0)
-    monkeypatch.setattr(close, "FIRST", 1)
+    monkeypatch.setattr(close, "FIRST", (1, 1))
     monkeypatch.setattr(close, "FIRST_WHOLE", 1)
     assert_bracketed(tiny.make(Random(1545)), 0.0)
 
@@ -93,6 +93,6 @@ def test_thousands_of_problems(hundred: int) -> None:
         with pytest.MonkeyPatch.context() as patch:
             if number % 2:
                 patch.setattr(close, "WHOLE", 0)
-                patch.setattr(close, "FIRST", 1)
+                patch.setattr(close, "FIRST", (1, 1))
                 patch.setattr(close, "FIRST_WHOLE", 1)
             assert_bracketed(tiny.make(Random(number)), 0.0 if number % 4 < 2 else 1e-3)

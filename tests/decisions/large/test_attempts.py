@@ -52,7 +52,7 @@ def test_the_lp_grows_before_the_exact_solver_is_asked_only_where_it_stays_small
         return restricted(*arguments)
 
     monkeypatch.setattr(close, "FEW", few)
-    monkeypatch.setattr(close, "FIRST", 200)
+    monkeypatch.setattr(close, "FIRST", (200, 200))
     monkeypatch.setattr(close, "exchanged", lambda *_: None)
     monkeypatch.setattr(close._Attempt, "relaxed", solve)
     monkeypatch.setattr(close, "restricted", decide)
