@@ -30,7 +30,9 @@ TOGETHER = 200  # customers that are looked at in one go
 PASSES = 200  # limits at most whose reach a quick test works out customer by customer
 
 
-def quick_test(problem: Problem, index: kernels.UnitIndex, seconds: float | None = None) -> None:
+def quick_test(
+    problem: Problem, index: kernels.UnitIndex, seconds: float | None = None, solver: Solver = exactly
+) -> None:
     """Find at once what cannot be kept even by itself, before a long solve.
 
     These are customers whose own rules and locks leave them no choice, not even none, and limits
@@ -43,6 +45,7 @@ def quick_test(problem: Problem, index: kernels.UnitIndex, seconds: float | None
     index : UnitIndex
         The problem's units.
     seconds : float, optional
+    solver : callable
         See `diagnosed`.
 
     Raises
@@ -51,7 +54,7 @@ def quick_test(problem: Problem, index: kernels.UnitIndex, seconds: float | None
         With the whole diagnosis.
     """
     if len(stuck_units(problem, index)) or out_of_reach(problem, index) is not None:
-        raise diagnosed(problem, seconds)
+        raise diagnosed(problem, seconds, solver)
 
 
 def diagnosed(problem: Problem, seconds: float | None = None, solver: Solver = exactly) -> Infeasible:

@@ -18,11 +18,13 @@ from omniopt.decisions.problem import ROUNDING, Problem, build_problem
 from omniopt.decisions.progress import Progress, Search
 from omniopt.decisions.restrict import search
 from omniopt.decisions.sensitivity import add_ranges, take_relaxed_prices
-from omniopt.errors import BadInput, Faults
+from omniopt.errors import BadInput, Faults, StoppedWithoutPlan
 from omniopt.project import Project
 
 SOLVERS = ("auto", "exact", "decomposed")
 LARGE = 100_000  # candidates from which the decomposed solver is taken
+SMALL = 1_000  # candidates up to which the exact solver is
+PER_LIMIT = 10  # customers for each row of a limit from which prices go first
 
 
 def optimize(
@@ -48,7 +50,9 @@ def optimize(
         Seconds for the solve. The best plan found by then is returned, with its gap.
     solver : {"auto", "exact", "decomposed"}
         How to solve: as one integer program, or customer by customer with prices for what ties
-        them together. ``auto`` takes the first for up to 100,000 candidates.
+        them together. ``auto`` takes the second beyond 100,000 candidates, and below where customers
+        have several rules to keep and there are ten for every limit; if its plan is not within the gap
+        there, the first goes on from it.
     warm_start : Plan, optional
         An earlier plan to start from; those of its contacts that are still candidates, if they
         keep the rules.
@@ -116,7 +120,10 @@ def optimize(
     problem = build_problem(project, scores)
     built = time.perf_counter()
     start = None if warm_start is None else problem.places(warm_start.contacts)
-    found = _by_rank(problem, gap, time_limit, tell, start)
+    if solver == "auto" and is_for_prices(problem):
+        found = [_prices_first(problem, gap, time_limit, tell, start)]
+    else:
+        found = _by_rank(problem, gap, time_limit, tell, start)
     if price_ranges:
         take_relaxed_prices(found[0])
     solved = time.perf_counter()
@@ -158,6 +165,38 @@ def _check_arguments(gap: float, time_limit: float | None, solver: str, cluster:
     faults.raise_if_any()
 
 
+def is_for_prices(problem: Problem) -> bool:
+    """Whether a problem of up to 100,000 candidates is solved faster by prices than by an LP and branching.
+
+    So it is where customers have more than one rule each to keep, which an LP does not see well, and where
+    there are many customers for a limit, of whom prices leave only a few undecided. Cells and later
+    objectives are left to the exact solver, and so is what is small.
+    """
+    if len(problem) <= SMALL or problem.system.g or len(problem.policy.objectives) > 1:
+        return False
+    units = len(np.unique(problem.unit))
+    return len(problem.units) > units >= PER_LIMIT * len(problem.coupling)
+
+
+def _prices_first(
+    problem: Problem, gap: float, time_limit: float | None, progress: Progress, start: np.ndarray | None
+) -> Search:
+    """Look for a plan by prices; where these fall short, the exact solver goes on from it."""
+    from omniopt.decisions.large.middle import search_by_prices
+
+    deadline = math.inf if time_limit is None else time.monotonic() + time_limit
+    try:
+        priced = search_by_prices(problem, gap, time_limit, progress, start)
+        if priced.reached() or priced.left() == 0.0:
+            return priced
+        start = priced.chosen
+    except StoppedWithoutPlan:
+        if time.monotonic() >= deadline:
+            raise
+    left = None if math.isinf(deadline) else max(deadline - time.monotonic(), 0.01)
+    return search(problem, gap, left, progress, start)
+
+
 def _by_rank(
     problem: Problem, gap: float, time_limit: float | None, progress: Progress, start: np.ndarray | None
 ) -> list[Search]:
@@ -183,14 +222,16 @@ def _plan(problem: Problem, found: list[Search], target: float, seconds: dict[st
     )
     contacts = contacts.sort_values(["customer_id", "date", "action_id"], kind="stable", ignore_index=True)
     reasons = np.bincount(problem.everything.reason, minlength=len(problem.everything.reasons))
+    claims = [_claim(search, chosen) for search in found]
     certificate = claims_of(
         problem,
-        [_claim(search, chosen) for search in found],
+        claims,
         chosen,
         target,
         candidates=len(problem),
         customers=len(np.unique(problem.candidates.customer)),
-        solver="exact",
+        solver=found[0].solver,
+        **({"bound_by": claims[0].bound_by} if claims[0].bound_by else {}),
         rules=rule_entries(problem, chosen, dual.prices),
         dropped={r: int(n) for r, n in zip(problem.everything.reasons[1:], reasons[1:], strict=True) if n},
         notes=[*problem.notes, *(redundant.notes(problem, index, chosen, dual, target) if index else [])],
@@ -208,8 +249,10 @@ def _plan(problem: Problem, found: list[Search], target: float, seconds: dict[st
 
 def _claim(found: Search, chosen: np.ndarray) -> Claim:
     assert found.dual is not None
-    value = found.problem.value(chosen)
-    return Claim(value, found.objective, found.bound, found.dual.bound, found.dual.prices)
+    value, dual, by = found.problem.value(chosen), found.dual, None
+    if found.solver == "decomposed":
+        by = "exact" if found.bound < dual.bound else "prices"
+    return Claim(value, found.objective, found.bound, dual.bound, dual.prices, by)
 
 
 def compare(a: Plan, b: Plan) -> pd.DataFrame:

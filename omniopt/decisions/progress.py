@@ -28,6 +28,8 @@ class Search:
         Prices of the limits and what they prove by themselves.
     relaxer : Relaxer or None
         What the prices were found with.
+    solver : {"exact", "decomposed"}
+        Whose plan it is.
     """
 
     problem: Problem
@@ -39,6 +41,7 @@ class Search:
     bound: float = math.inf
     dual: Dual | None = None
     relaxer: Relaxer | None = None
+    solver: str = "exact"
 
     def left(self) -> float | None:
         """Seconds that are left, None for no limit."""

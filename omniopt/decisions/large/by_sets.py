@@ -73,10 +73,11 @@ def close_by_sets(hunt: Hunt, prices: np.ndarray, noise: float, held: np.ndarray
     for visited in itertools.count():
         nodes.sort(key=lambda node: node.proven)
         bound = max(settled, nodes[-1].proven if nodes else -math.inf)
-        if visited and hunt.objective >= bound - 0.99 * room:
-            hunt.tighten(bound)
+        ends = hunt.out_of_time() or settled >= bound
+        if math.isfinite(bound) and (ends or (visited and hunt.objective >= bound - 0.99 * room)):
+            hunt.tighten(bound)  # not sooner than it matters: prices alone do not prove it
         hunt.report("sets")
-        if hunt.reached() or hunt.out_of_time() or settled >= bound:
+        if ends or hunt.reached():
             return
         node = nodes.pop()
         proven, branches, clash = _planned(hunt, node, noise, room, visited < BRANCHES)
@@ -114,7 +115,7 @@ def _lowered(hunt: Hunt, system: System, prices: np.ndarray, held: np.ndarray) -
     if (system.lo > system.hi).any():
         return _Node(system, prices, -math.inf)
     large = replace(hunt.large, system=system)
-    found = lowered(large, hunt.engine.of(system), prices, held, hunt.gap, hunt.deadline, lambda _: None)
+    found = lowered(large, hunt.engine.of(system), prices, held, hunt.gap, hunt.deadline, lambda *_: None)
     return _Node(system, found.prices, -math.inf if found.diverging else found.bound)
 
 

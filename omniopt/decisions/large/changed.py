@@ -17,17 +17,20 @@ from omniopt.errors import Infeasible, StoppedWithoutPlan
 
 
 def solve_changed(
-    problem: Problem, gap: float, seconds: float, start: np.ndarray, pursued: tuple[int, float] | None
-) -> Solved:
+    before: Large, problem: Problem, gap: float, seconds: float, start: np.ndarray,
+    pursued: tuple[int, float] | None,
+) -> Solved:  # fmt: skip
     """Solve a problem whose project or limits a diagnosis has changed; see `resolve.Solver`.
 
-    Problems with ratios or cells are left to the exact solver: their moved bounds are no bounds of rows.
+    Where only limits have, the problem ``before`` is at hand already. Problems with ratios or cells are
+    left to the exact solver: their moved bounds are no bounds of rows.
     """
     from omniopt.decisions.large.search import search_by_rank  # which calls for a diagnosis itself
 
     if problem.system.g or np.isfinite(problem.coupling.ratio).any() or len(problem.policy.objectives) > 1:
         return exactly(problem, gap, seconds, start)
-    large, _ = build_large(problem.project, problem.scores)
+    same = problem.project is before.project
+    large = before if same else build_large(problem.project, problem.scores)[0]
     if large.coupling.rule != problem.coupling.rule or large.coupling.group != problem.coupling.group:
         return exactly(problem, gap, seconds, start)
     large = _changed(large, problem, pursued)
@@ -37,7 +40,7 @@ def solve_changed(
     except (Infeasible, StoppedWithoutPlan):  # though there is a plan
         return exactly(problem, gap, seconds, start)
     assert found.chosen is not None
-    return Solved(_mask(large, problem, found.chosen), found.objective, found.reached())
+    return Solved(mask_of(large, problem, found.chosen), found.objective, found.reached())
 
 
 def _changed(large: Large, problem: Problem, pursued: tuple[int, float] | None) -> Large:
@@ -51,7 +54,7 @@ def _changed(large: Large, problem: Problem, pursued: tuple[int, float] | None) 
     return replace(large, coupling=coupling, system=state_system(objective, np.zeros(0), coupling))
 
 
-def _mask(large: Large, problem: Problem, chosen: np.ndarray) -> np.ndarray:
+def mask_of(large: Large, problem: Problem, chosen: np.ndarray) -> np.ndarray:
     """Mark a plan's contacts among a problem's candidates."""
     count, mine = len(problem.catalogue.actions), problem.candidates
     action = large.bins.action[large.columns.bin[chosen] % large.bins.kinds]

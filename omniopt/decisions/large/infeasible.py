@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from scipy import sparse
@@ -46,7 +47,7 @@ def clash_of(large: Large, engine: Engine, prices: np.ndarray) -> Infeasible:
         That the bound ran off with.
     """
     if len(large) <= SMALL:
-        return diagnosed(build_problem(large.project, large.scores), None, solve_changed)
+        return diagnosed(build_problem(large.project, large.scores), None, partial(solve_changed, large))
     proof = _proof_for(large, engine)
     stuck, system = proof.stuck(), proof.large.system
     if len(stuck):
@@ -148,7 +149,7 @@ class _Proof:
         large = replace(self.large, system=_only(self.large.system, rows))
         start = large.system.clipped(prices / (np.abs(prices).max(initial=0.0) or 1.0))[0]
         ends = min(deadline, time.monotonic() + SECONDS / 4)
-        return self._scaled(lowered(large, self.engine, start, self.held, 0.0, ends, lambda _: None).prices)
+        return self._scaled(lowered(large, self.engine, start, self.held, 0.0, ends, lambda *_: None).prices)
 
     def shortfall(self, prices: np.ndarray, k: int, deadline: float) -> float:
         """Return by how much one limit has to move at least for the others with a price to be kept."""
@@ -163,7 +164,7 @@ class _Proof:
         )
         large, start = replace(self.large, system=soft), prices / abs(prices[k])
         ends = min(deadline, time.monotonic() + SECONDS / 40)
-        found = lowered(large, self.engine, start, self.held, PRECISE, ends, lambda _: None).prices
+        found = lowered(large, self.engine, start, self.held, PRECISE, ends, lambda *_: None).prices
         tries = [start, found] if found[k] != 0.0 else [start]
         return max(-self.value(prices)[0] / abs(prices[k]) for prices in tries)
 
@@ -191,7 +192,7 @@ def _can_be_kept(large: Large, engine: Engine, rows: np.ndarray, deadline: float
     part, held = replace(large, system=system), np.full(system.g, FREE, np.int8)
     hunt = Hunt(part, engine.of(system), EASY, deadline, lambda *_: None)
     try:
-        found = lowered(part, hunt.engine, np.zeros(len(system)), held, EASY, deadline, lambda _: None)
+        found = lowered(part, hunt.engine, np.zeros(len(system)), held, EASY, deadline, lambda *_: None)
         if not found.diverging:
             hunt.price(found.prices, found.bound)
             close(hunt, found, held)

@@ -61,7 +61,7 @@ def searched(large: Large, gap: float) -> Hunt:
     engine = Engine(large.columns, large.templates, large.system, large.bins.width)
     hunt = Hunt(large, engine, gap, math.inf, lambda *_: None)
     held = np.full(0, FREE, np.int8)
-    found = lowered(large, engine, np.zeros(len(large.system)), held, gap, math.inf, lambda _: None)
+    found = lowered(large, engine, np.zeros(len(large.system)), held, gap, math.inf, lambda *_: None)
     hunt.price(found.prices, found.bound)
     close_by_sets(hunt, found.prices, found.noise, held)
     return hunt
