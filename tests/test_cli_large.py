@@ -92,9 +92,20 @@ def test_a_plan_stands_up_to_the_check(project: Path, tmp_path: Path) -> None:
     assert omniopt("verify", tmp_path).exit_code == 0
 
 
-def test_stopped_before_there_is_a_plan(
+def test_stopped_at_the_first_prices_there_is_a_plan_at_once(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    interrupted_where(monkeypatch, lambda best, bound: True)
+    result = optimize(project, tmp_path)
+    assert result.exit_code == 4, result.output
+    assert json.loads(result.stdout)["gap"] > 0
+    assert omniopt("verify", tmp_path).exit_code == 0
+
+
+def test_stopped_before_there_is_anything(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("omniopt.decisions.large.search.hurry", lambda _: None)
     interrupted_where(monkeypatch, lambda best, bound: True)
     result = optimize(project, tmp_path)
     assert result.exit_code == 130

@@ -115,10 +115,16 @@ def test_the_best_plan_so_far_is_returned(project: oo.Project, solver: str, tmp_
     assert plan.contacts["cost"].sum() <= 200
 
 
-@pytest.mark.parametrize("solver", ["exact", "decomposed"])
-def test_without_a_plan_there_is_nothing_to_return(project: oo.Project, solver: str) -> None:
-    def tell(step: str, best: float, bound: float) -> None:
-        raise KeyboardInterrupt
+def press_at_once(step: str, best: float, bound: float) -> None:
+    raise KeyboardInterrupt
 
+
+def test_without_a_plan_there_is_nothing_to_return(project: oo.Project) -> None:
     with pytest.raises(KeyboardInterrupt):
-        oo.optimize(project, gap=0.0, solver=solver, progress=tell)
+        oo.optimize(project, gap=0.0, solver="exact", progress=press_at_once)
+
+
+def test_prices_make_a_plan_at_once(project: oo.Project) -> None:
+    plan = oo.optimize(project, gap=0.0, solver="decomposed", progress=press_at_once)
+    assert plan.certificate["status"] == "stopped_early"
+    assert 0 < plan.contacts["cost"].sum() <= 200

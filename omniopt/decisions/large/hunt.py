@@ -33,6 +33,8 @@ class Hunt:
         Those that prove ``from_prices``.
     from_prices : float
         The best bound that prices prove by themselves.
+    latest : ndarray of float64, shape (k + q,)
+        The last ones met on the way down.
     began : float
         When the search began, by `time.monotonic`.
     """
@@ -47,6 +49,7 @@ class Hunt:
     bound: float = math.inf
     prices: np.ndarray = field(default_factory=lambda: np.zeros(0))
     from_prices: float = math.inf
+    latest: np.ndarray = field(default_factory=lambda: np.zeros(0))
     began: float = field(default_factory=time.monotonic)
 
     def left(self) -> float | None:
@@ -105,8 +108,9 @@ class Hunt:
         """Whether the bound rests on the exact solver, or on branching, besides the prices."""
         return self.bound < self.from_prices
 
-    def report_bound(self, bound: float) -> None:
+    def report_bound(self, bound: float, prices: np.ndarray) -> None:
         """Tell whoever watches how far down the prices have brought the bound."""
+        self.latest = prices
         self.progress("prices", self.objective, min(self.bound, bound))
 
     def report(self, step: str) -> None:

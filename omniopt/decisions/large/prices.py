@@ -85,7 +85,7 @@ class Prices:
 
 def lowered(
     large: Large, engine: Engine, start: np.ndarray, held: np.ndarray | None, gap: float, deadline: float,
-    progress: Callable[[float], None], use: np.ndarray | None = None,
+    progress: Callable[[float, np.ndarray], None], use: np.ndarray | None = None,
 ) -> Prices:  # fmt: skip
     """Look for the prices at which the bound is lowest.
 
@@ -102,7 +102,7 @@ def lowered(
     deadline : float
         When to stop, by `time.monotonic`.
     progress : callable
-        Told of each bound.
+        Told of each bound and its prices.
     use : ndarray of float64, shape (b * t,), optional
         What all units use at the prices to begin with, if that is known of an earlier plan.
 
@@ -131,7 +131,7 @@ def sharpened(
     Prices
         With the bound of those found: what others prove is not known.
     """
-    descent = _Descent(large, engine, held, gap, deadline, lambda _: None)
+    descent = _Descent(large, engine, held, gap, deadline, lambda *_: None)
     return descent.sharpened(found)
 
 
@@ -140,7 +140,7 @@ class _Descent:
 
     def __init__(
         self, large: Large, engine: Engine, held: np.ndarray | None, gap: float, deadline: float,
-        progress: Callable[[float], None],
+        progress: Callable[[float, np.ndarray], None],
     ) -> None:  # fmt: skip
         self.large, self.engine, self.held = large, engine, held
         self.gap, self.deadline, self.progress = max(gap, 1e-9), deadline, progress
@@ -369,7 +369,7 @@ class _Descent:
         """Keep the lowest bound over all units."""
         if self.best is None or point.bound < self.best.bound:
             self.best = point
-            self.progress(point.bound * self.units)
+            self.progress(point.bound * self.units, point.prices)
 
 
 def _typical(moved: np.ndarray) -> float:

@@ -19,6 +19,7 @@ import numpy as np
 from omniopt.decisions.branching import FREE, Node, branch, enough
 from omniopt.decisions.large.close import close
 from omniopt.decisions.large.hunt import Hunt
+from omniopt.decisions.large.hurried import hurry
 from omniopt.decisions.large.infeasible import Impossible, clash_of
 from omniopt.decisions.large.prices import lowered, worth_table
 from omniopt.decisions.large.shape import Large
@@ -88,15 +89,21 @@ def _searched(hunt: Hunt, start: np.ndarray | None, use: np.ndarray | None = Non
     large = hunt.large
     g = large.system.g
     held = np.full(g, FREE, np.int8)
-    prices = np.zeros(len(large.system)) if start is None else start
+    prices = hunt.latest = np.zeros(len(large.system)) if start is None else start
     try:
         _settle(hunt, prices, held, use)
     except (KeyboardInterrupt, SystemError) as error:  # whoever waits no longer gets the best plan so far
-        if hunt.chosen is None or not is_interrupt(error):
+        if not is_interrupt(error):
             raise
         hunt.deadline = time.monotonic()
+        if hunt.chosen is None:
+            hurry(hunt)
+        if hunt.chosen is None:
+            raise
+    if hunt.chosen is None and hunt.out_of_time() and hunt.bound > -math.inf:
+        hurry(hunt)
     if math.isinf(hunt.from_prices) and hunt.chosen is not None:  # any prices prove something
-        prices = large.system.clipped(prices.copy())[0]
+        prices = large.system.clipped(hunt.latest.copy())[0]
         hunt.price(prices, bound_of(large, prices, hunt.engine.sweep(worth_table(large, prices))))
     if hunt.chosen is None:
         if hunt.bound == -math.inf:

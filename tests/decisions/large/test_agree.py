@@ -11,7 +11,9 @@ from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 from portions import slow_after
 
+import omniopt as oo
 from omniopt.decisions.large import close
+from omniopt.errors import Infeasible, StoppedWithoutPlan
 
 NUMBERS = st.integers(0, 10**9)  # a case can be made again by its number: tiny.make(Random(number))
 QUICK = settings(
@@ -64,6 +66,37 @@ def test_bound_optimum_and_plan_are_in_order(part: int, gap: float, number: int)
         case = tiny.make(Random(3 * number + part))
         note(str(case))
         assert_bracketed(case, gap)
+
+
+@pytest.mark.parametrize("part", slow_after(1, 3))
+@settings(QUICK)
+@given(number=NUMBERS)
+def test_a_plan_made_at_once_keeps_all_rules(part: int, number: int) -> None:
+    case = tiny.make(Random(3 * number + part))
+    note(str(case))
+    stopped_at_once(case)
+
+
+def stopped_at_once(case: tiny.Case) -> bool:
+    """Press Ctrl-C as soon as anything is told; return whether there was a plan."""
+    reference = case.reference()
+    answer = reference.solve()
+
+    def press(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    try:
+        plan = oo.optimize(case.project(), gap=0.0, solver="decomposed", progress=press)
+    except Infeasible:
+        assert not answer.feasible
+        return False
+    except (KeyboardInterrupt, StoppedWithoutPlan):
+        return False
+    assert answer.feasible
+    check_plan(reference, plan, rows_of(reference, plan))
+    sign, best = reference.sign, answer.best[0]
+    assert sign * plan.bound >= sign * best - 1e-9 * max(1.0, abs(best))
+    return True
 
 
 def test_an_open_cell_may_cost_more_than_all_contacts_are_worth(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -110,7 +110,7 @@ class Case:
 
     def lowered(self, gap: float = 1e-6, held: np.ndarray | None = None, start: np.ndarray | None = None):
         start = np.zeros(len(self.system)) if start is None else start
-        return lowered(self.large, self.engine, start, held, gap, math.inf, lambda _: None)
+        return lowered(self.large, self.engine, start, held, gap, math.inf, lambda *_: None)
 
     def relaxed(self, opened: np.ndarray | None = None) -> float:
         """Value of the LP, each cell's z between 0 and 1 (or as held)."""
@@ -191,7 +191,7 @@ def test_prices_follow_limits_that_have_changed(factor):
     hi[0] *= factor
     case.large.system = replace(case.system, hi=hi)
     arguments = (case.large, case.engine.of(case.large.system), before.prices, None, 1e-6, math.inf)
-    alone, led = (lowered(*arguments, lambda _: None, known) for known in (None, use))
+    alone, led = (lowered(*arguments, lambda *_: None, known) for known in (None, use))
     assert led.bound == pytest.approx(alone.bound, rel=3e-7)
     assert led.short <= 1e-6 * led.bound
     assert led.sweeps < alone.sweeps
@@ -229,12 +229,13 @@ def test_an_unreachable_minimum_is_noticed(soft):
 
 def test_the_deadline_is_kept():
     case = Case(6, 100)
-    found = lowered(case.large, case.engine, np.zeros(6), None, 1e-6, 0.0, lambda _: None)
+    found = lowered(case.large, case.engine, np.zeros(6), None, 1e-6, 0.0, lambda *_: None)
     assert found.bound >= case.relaxed()
 
 
 def test_progress_hears_of_falling_bounds():
     case, heard = Case(7, 100), []
-    found = lowered(case.large, case.engine, np.zeros(6), None, 1e-6, math.inf, heard.append)
+    tell = lambda bound, prices: heard.append(bound)  # noqa: E731
+    found = lowered(case.large, case.engine, np.zeros(6), None, 1e-6, math.inf, tell)
     assert heard == sorted(heard, reverse=True)
     assert heard[-1] == pytest.approx(found.bound)
