@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from omniopt.decisions.explain import explain as explain
     from omniopt.decisions.optimize import compare as compare
     from omniopt.decisions.optimize import optimize as optimize
     from omniopt.decisions.plan import Plan as Plan
@@ -25,11 +26,22 @@ _HOME = {
     "Plan": "omniopt.decisions.plan",
     "Project": "omniopt.project",
     "compare": "omniopt.decisions.optimize",
+    "explain": "omniopt.decisions.explain",
     "optimize": "omniopt.decisions.optimize",
     "rule_values": "omniopt.decisions.rule_values",
 }
 
-__all__ = ["BadInput", "Infeasible", "OmnioptError", "Plan", "Project", "compare", "optimize", "rule_values"]
+__all__ = [
+    "BadInput",
+    "Infeasible",
+    "OmnioptError",
+    "Plan",
+    "Project",
+    "compare",
+    "explain",
+    "optimize",
+    "rule_values",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -26,7 +26,7 @@ from omniopt.answers import (
     say,
     with_json,
 )
-from omniopt.commands import link, measure, score
+from omniopt.commands import explain, link, measure, score
 from omniopt.errors import BadInput, Fault, OmnioptError
 from omniopt.terminal import briefly, headline, progress, rule_by_rule, values_in_words, worth_in_words
 
@@ -41,7 +41,7 @@ def cli() -> None:
     """
 
 
-for command in (link, score, measure):
+for command in (link, score, measure, explain):
     cli.add_command(command)
 
 

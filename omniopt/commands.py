@@ -1,4 +1,4 @@
-"""Commands around the decision: who the customers are, how they would respond, and what contacts changed."""
+"""Commands around the decision: customers, their response, why they got what they got, what changed."""
 
 from __future__ import annotations
 
@@ -142,3 +142,17 @@ def measure(
             lines += measured.estimates_in_words(row["other_plan"])
         told.append((row, "\n".join(lines)))
     answer("\n".join(text for _, text in told), {"ok": True, "runs": [row for row, _ in told]})
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=a_path)
+@click.option("--customer", metavar="ID", required=True, help="Whom to explain.")
+@click.option("--offer", metavar="ID", help="Only the contacts with this offer.")
+@with_json
+def explain(folder: Path, customer: str, offer: str | None) -> None:
+    """Say why a customer got what it got, why not something else, and what it would cost to force it."""
+    from omniopt.decisions.explain import explain as explained
+    from omniopt.terminal import explained_in_words
+
+    found = explained(folder, customer, offer)
+    answer(explained_in_words(found), {"ok": True, "folder": str(folder), **found.as_dict()})

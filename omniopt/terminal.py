@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from omniopt.decisions import Plan
+    from omniopt.decisions.explain import Explanation
     from omniopt.runs.pipeline import RunResult
 
 
@@ -73,6 +74,27 @@ def worth_in_words(decided: Plan | RunResult) -> str:
         f"{decided.status}: objective {decided.objective:,.2f}; no plan under these rules does better than "
         f"{decided.bound:,.2f} (gap {decided.gap:.2g}, at most {distance:,.2f})"
     )
+
+
+def explained_in_words(found: Explanation) -> str:
+    """Say of each candidate what it is worth, what limits charge for it, and what is against it."""
+    lines = [
+        f"customer {found.customer_id}: at the plan's prices the best set is worth {found.best_worth:,.2f}"
+    ]
+    for row in found.contacts.to_dict("records"):
+        mine = found.charges[found.charges["action_id"] == row["action_id"]]
+        terms = [f"{row['objective']:,.2f}"]
+        for rule, group, charged in zip(mine["rule"], mine["group"], mine["charged"], strict=True):
+            inside = f" [{', '.join(map(str, group.values()))}]" if group else ""
+            terms.append(f"{-charged:+,.2f} {rule}{inside}")
+        loss = f"{'leaving it out' if row['planned'] else 'forcing it'} costs {row['loss']:,.2f}"
+        if math.isinf(row["loss"]):
+            loss = "the customer's own rules leave no choice"
+        beside = f"; beside those planned, against {row['against']}" if row["against"] else ""
+        mark = "planned" if row["planned"] else "       "
+        lines.append(f"  {mark}  {row['action_id']}: {' '.join(terms)} = {row['worth']:,.2f}; {loss}{beside}")
+    lines += [f"  taken out {row.action_id}: {row.reason}" for row in found.dropped.itertuples()]
+    return "\n".join(lines)
 
 
 def headline(decided: Plan | RunResult) -> dict[str, Any]:
