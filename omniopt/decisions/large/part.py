@@ -104,20 +104,23 @@ def part_of(large: Large, units: np.ndarray, used: np.ndarray, kept: np.ndarray 
 
 def use_of(large: Large, chosen: np.ndarray) -> np.ndarray:
     """Return the sums of a choice's measures by (bin, term), float64 of shape (b t,)."""
-    width = large.bins.width
-    place = large.columns.bin[chosen].astype(np.int64) * width
-    measures = terms_of(large, chosen)
+    columns, width = large.columns, large.bins.width
+    place = columns.bin[chosen].astype(np.int64) * width
     size = len(large.bins) * width
-    total = np.zeros(size)
-    for t in range(width):
-        total += np.bincount(place + t, measures[:, t], minlength=size)
+    total = np.bincount(place, minlength=size).astype(np.float64)
+    for t in range(1, width):
+        total += np.bincount(place + t, columns.measures[chosen, t - 1], minlength=size)
     return total
 
 
 def objective_of(large: Large, chosen: np.ndarray) -> np.ndarray:
     """Return what each contact of a choice adds to the objective at hand, as maximised."""
-    place = large.columns.bin[chosen].astype(np.int64) * large.bins.width
-    return contributions(large.system.objective, place, terms_of(large, chosen))
+    columns, objective = large.columns, large.system.objective
+    place = columns.bin[chosen].astype(np.int64) * large.bins.width
+    total = objective[place]
+    for t in range(1, large.bins.width):
+        total += objective[place + t] * columns.measures[chosen, t - 1]
+    return total
 
 
 def terms_of(large: Large, at: np.ndarray) -> np.ndarray:
