@@ -235,7 +235,11 @@ def test_the_deadline_is_kept():
 
 def test_progress_hears_of_falling_bounds():
     case, heard = Case(7, 100), []
-    tell = lambda bound, prices: heard.append(bound)  # noqa: E731
+
+    def tell(bound, prices):
+        heard.append(bound)
+        assert bound_of(case.large, prices, case.engine.sweep(worth_table(case.large, prices))) >= bound
+
     found = lowered(case.large, case.engine, np.zeros(6), None, 1e-6, math.inf, tell)
     assert heard == sorted(heard, reverse=True)
     assert heard[-1] == pytest.approx(found.bound)
