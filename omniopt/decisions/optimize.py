@@ -104,7 +104,7 @@ def optimize(
     ('optimal', 7.0)
     """
     _check_arguments(gap, time_limit, solver, cluster)
-    tell = progress or (lambda *_: None)
+    tell, began = progress or (lambda *_: None), time.perf_counter()
     if (
         cluster is not None
         or solver == "decomposed"
@@ -113,7 +113,6 @@ def optimize(
         from omniopt.decisions.large.decide import decide
 
         return decide(project, gap, time_limit, warm_start, scores, tell, cluster)
-    began = time.perf_counter()
     with contextlib.suppress(BadInput):  # building tells the tables' faults together with the policy's
         project.read()
     read = time.perf_counter()

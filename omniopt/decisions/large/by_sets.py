@@ -29,7 +29,8 @@ from omniopt.decisions.large.whole import with_whole_bounds
 from omniopt.decisions.system import System
 from omniopt.errors import Infeasible
 
-FIRST = 2_000  # units whose sets are columns at first
+FIRST = (500, 2_000)  # units whose sets are columns at first, at least and at most
+FEW = 0.05  # of all units, which they are between
 GROWTH = 4
 LISTED = 10_000  # units whose sets are listed
 MOST = 16  # sets of a unit
@@ -37,6 +38,8 @@ NEAR = 0.03  # of what a unit is worth; sets that lose less are listed, or those
 ALTERNATIVES = (100, 400, 2_000)  # sets besides the LP's that the exact solver chooses among
 SMALL = 20_000  # units up to which whole numbers keep plans from the bound
 BRANCHES = 40  # nodes of branching on numbers of contacts
+VAIN = 8  # nodes that bring little, after which the others are not looked at
+LITTLE = 0.1  # of what is missing
 NARROW = 1e-8  # gap below which sets that lose anything are not looked at
 SURE = 1e-9  # of a difference, allowed for rounding
 
@@ -70,11 +73,15 @@ def close_by_sets(hunt: Hunt, prices: np.ndarray, noise: float, held: np.ndarray
     """
     nodes = [_rooted(hunt, prices, held)]
     settled, room = -math.inf, max(hunt.gap, NARROW) * max(1.0, abs(nodes[0].proven))
+    least, vain = math.inf, 0
     for visited in itertools.count():
         nodes.sort(key=lambda node: node.proven)
         bound = max(settled, nodes[-1].proven if nodes else -math.inf)
-        ends = hunt.out_of_time() or settled >= bound
-        if math.isfinite(bound) and (ends or (visited and hunt.objective >= bound - 0.99 * room)):
+        missing = bound - hunt.objective - 0.99 * room
+        if hunt.chosen is not None:
+            least, vain = (missing, 0) if missing < (1.0 - LITTLE) * least else (least, vain + 1)
+        ends = hunt.out_of_time() or settled >= bound or vain == VAIN
+        if math.isfinite(bound) and (ends or (visited and missing <= 0.0)):
             hunt.tighten(bound)  # not sooner than it matters: prices alone do not prove it
         hunt.report("sets")
         if ends or hunt.reached():
@@ -141,7 +148,7 @@ def _planned(
     """
     large = replace(hunt.large, system=node.system)
     program = _program(hunt, large, node, noise, room)
-    proven, size = node.proven, FIRST
+    proven, size = node.proven, int(np.clip(FEW * large.columns.units, *FIRST))
     if program is None:
         return proven, [], None
     while program.open(size).relaxed(hunt, proven - 0.3 * room, room):

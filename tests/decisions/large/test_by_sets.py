@@ -102,7 +102,7 @@ def optimum(large: Large) -> float:
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Begin with next to no sets, so that nearly all have to join."""
     for name, value in (
-        ("FIRST", 1),
+        ("FIRST", (1, 1)),
         ("GROWTH", 2),
         ("LISTED", 2),
         ("MOST", 3),
