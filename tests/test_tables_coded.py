@@ -15,6 +15,7 @@ from omniopt import tables
 from omniopt.errors import BadInput
 from omniopt.tables import Coded, coded, storage
 from omniopt.tables.coded import code_frame, read_coded
+from omniopt.tables.pick import rows_of_ids
 
 CUSTOMERS = ["C1", "c2", "é", "007", "7", "\U0001f600", "\uffee", " x"]
 ACTIONS = ["o1-call", "o1-mail", "o1-email", "o2-call"]
@@ -300,3 +301,28 @@ def test_more_actions_than_two_bytes_can_number(tmp_path: Path) -> None:
     assert found is not None
     same(found, code_frame(rows))
     assert found.action.tolist() == list(range(70_000))
+
+
+@pytest.mark.parametrize("keys", [["region"], ["wave"], ["action_id"], ["region", "customer_id"]])
+def test_partitioned_candidates_are_those_of_one_file(tmp_path: Path, keys: list[str]) -> None:
+    rows = frame()
+    rows["region"] = np.where(rows["value"] > 0, "north", "a b")
+    rows["wave"] = np.where(rows["cost"] > 2, 10, 9)
+    whole = read_coded(write(tmp_path / "whole", rows))
+    pq.write_to_dataset(
+        pa.Table.from_pandas(rows, preserve_index=False), tmp_path / "parts", partition_cols=keys
+    )
+    found = read_coded(tmp_path / "parts")
+    assert found is not None and whole is not None
+    same(found, whole)
+    ids = {"c2", "7"}
+    picked = rows_of_ids(tmp_path / "parts", "candidates", "customer_id", ids)
+    wanted = rows[rows["customer_id"].isin(ids)]
+    assert sorted(picked["value"].to_pylist()) == sorted(wanted["value"])
+    assert set(picked.column_names) == set(rows.columns)
+
+
+def test_partitions_with_an_empty_cell_are_left_to_the_reader_of_frames(tmp_path: Path) -> None:
+    for place in ("region=north", "region=__HIVE_DEFAULT_PARTITION__"):
+        write(tmp_path / "parts" / place, frame())
+    assert read_coded(tmp_path / "parts") is None

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from omniopt.errors import Fault, Faults
-from omniopt.tables import Source, hide_password, read_table, read_tables
+from omniopt.tables import Source, hide_password, read_table, read_tables, sha256_of
 
 
 def faults_of(source: Source, name: str = "customers") -> list[Fault]:
@@ -109,6 +109,34 @@ def test_an_empty_folder_and_half_a_file(tmp_path: Path) -> None:
     data = (tmp_path / "a.parquet").read_bytes()
     (tmp_path / "a.parquet").write_bytes(data[:-9])
     assert "a.parquet" in str(faults_of(tmp_path)[0])
+
+
+def test_folders_called_column_and_value_are_a_column(tmp_path: Path) -> None:
+    for place, ids in (("region=north/wave=2", [3]), ("region=a%20b/wave=1", [1, 2]), ("other", [9])):
+        (tmp_path / place).mkdir(parents=True)
+        pq.write_table(pa.table({"customer_id": ids}), tmp_path / place / "part-0.parquet")
+    frame = read(tmp_path)
+    assert frame["customer_id"].tolist() == ["1", "2", "3"]
+    assert frame["region"].tolist() == ["a b", "a b", "north"]
+    assert frame["wave"].tolist() == [1.0, 1.0, 2.0]
+    before = sha256_of(tmp_path)
+    (tmp_path / "region=north").rename(tmp_path / "region=south")
+    assert sha256_of(tmp_path) != before
+
+
+def test_rows_without_a_cell_in_the_names_of_folders(tmp_path: Path) -> None:
+    for place, one in (("region=north", 1), ("region=__HIVE_DEFAULT_PARTITION__", 2)):
+        (tmp_path / place).mkdir()
+        pq.write_table(pa.table({"customer_id": [one]}), tmp_path / place / "part-0.parquet")
+    assert read(tmp_path).set_index("customer_id")["region"].isna().to_dict() == {"1": False, "2": True}
+
+
+def test_a_column_in_the_files_and_in_the_names_of_their_folders(tmp_path: Path) -> None:
+    (tmp_path / "age=3").mkdir()
+    pq.write_table(pa.table({"customer_id": [1], "age": [1]}), tmp_path / "age=3" / "a.parquet")
+    assert "in the files and in the names of their folders" in str(faults_of(tmp_path)[0])
+    (tmp_path / "age=3" / "a.parquet").write_text("no table")
+    assert "age=3/a.parquet is not a readable Parquet file" in str(faults_of(tmp_path)[0])
 
 
 # ---- workbooks

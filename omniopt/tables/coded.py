@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from omniopt.errors import Faults
 from omniopt.tables.contract import CONTRACT, LARGEST
 from omniopt.tables.convert import Days, Place, column_values, id_texts
-from omniopt.tables.sources import parts_of
+from omniopt.tables.parts import cells_of, parts_of
 from omniopt.tables.storage import empty_array, in_threads
 
 IDS = ("customer_id", "action_id")
@@ -157,12 +157,13 @@ def _check_width(code: np.ndarray, ids: int) -> None:
 
 @dataclass(frozen=True)
 class _Piece:
-    """A row group of a file, and the places of its rows."""
+    """A row group of a file, the places of its rows, and the cells that folders' names give them all."""
 
     path: Path
     metadata: pq.FileMetaData
     group: int
     places: slice
+    cells: dict[str, pa.Scalar]
 
 
 @dataclass(frozen=True)
@@ -178,16 +179,21 @@ def _layout(path: Path) -> _Layout | None:
     if not (path.is_dir() or path.name.lower().endswith(".parquet")):
         return None
     pieces, rows, types = [], 0, None
+    parts = parts_of(path) if path.is_dir() else [path]
+    given = _typed([cells_of(part, path) for part in parts])
+    if given is None:
+        return None
     try:
-        for part in parts_of(path) if path.is_dir() else [path]:
+        for part, cells in zip(parts, given, strict=True):
             file = pq.ParquetFile(part)
             own = {field.name: _bare(field.type) for field in file.schema_arrow}
-            if len(own) != len(file.schema_arrow) or (types is not None and own != types):
+            own |= {name: cell.type for name, cell in cells.items()}
+            if len(own) != len(file.schema_arrow) + len(cells) or (types is not None and own != types):
                 return None
             types = own
             for group in range(file.num_row_groups):
                 size = file.metadata.row_group(group).num_rows
-                pieces.append(_Piece(part, file.metadata, group, slice(rows, rows + size)))
+                pieces.append(_Piece(part, file.metadata, group, slice(rows, rows + size), cells))
                 rows += size
     except (pa.ArrowException, OSError, ValueError):
         return None
@@ -202,6 +208,22 @@ def _layout(path: Path) -> _Layout | None:
     if not named or len(numbers) + len(texts) + len(idle) < len(others):
         return None
     return _Layout(pieces, rows, numbers, texts)
+
+
+def _typed(given: list[dict[str, str | None]]) -> list[dict[str, pa.Scalar]] | None:
+    """Give the cells of folders' names the types that their columns have; None where they need a look."""
+    if len({tuple(cells) for cells in given}) > 1 or any(None in cells.values() for cells in given):
+        return None
+    typed: list[dict[str, pa.Scalar]] = [{} for _ in given]
+    for name in given[0] if given else {}:
+        texts, faults = pa.chunked_array([[cells[name] for cells in given]], pa.string()), Faults()
+        values = column_values(texts, "free", Place(faults, None, "", name), Days())
+        if faults:
+            return None
+        number = values.dtype == np.float64 and name not in IDS
+        for cells, value, text in zip(typed, values, texts, strict=True):
+            cells[name] = pa.scalar(float(value)) if number else text
+    return typed
 
 
 def _bare(kind: pa.DataType) -> pa.DataType:
@@ -250,10 +272,14 @@ def _read(
 ) -> dict[str, _Words] | None:
     """Read a row group into its place; None where a cell is empty, not finite or too large."""
     texts = [*IDS, *layout.texts]
-    file = pq.ParquetFile(piece.path, metadata=piece.metadata, read_dictionary=texts, buffer_size=BUFFER)
+    stored = [name for name in (*texts, *measures) if name not in piece.cells]
+    coded = [name for name in stored if name in texts]
+    file = pq.ParquetFile(piece.path, metadata=piece.metadata, read_dictionary=coded, buffer_size=BUFFER)
     words = {name: _Words() for name in texts}
     begin = piece.places.start
-    for batch in file.iter_batches(BATCH, [piece.group], [*texts, *measures], use_threads=False):
+    for batch in file.iter_batches(BATCH, [piece.group], stored, use_threads=False):
+        for name, cell in piece.cells.items():
+            batch = batch.append_column(name, pa.repeat(cell, len(batch)))
         rows = slice(begin, begin + len(batch))
         begin += len(batch)
         for name, code in zip(IDS, codes, strict=True):

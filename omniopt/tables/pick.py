@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 
 from omniopt.errors import Faults
 from omniopt.tables.convert import id_texts
-from omniopt.tables.sources import Source, display_name, load, parts_of
+from omniopt.tables.parts import cells_of, parts_of, with_cells
+from omniopt.tables.sources import Source, display_name, load
 from omniopt.tables.unreadable import first_line
 
 
@@ -47,7 +48,7 @@ def rows_of_ids(source: Source, name: str, column: str, ids: Collection[str]) ->
             found = [
                 table
                 for part in (parts_of(path) if path.is_dir() else [path])
-                for table in _of_part(part, column, ids)
+                for table in _of_part(part, cells_of(part, path), column, ids)
             ]
             return pa.concat_tables(found, promote_options="permissive")
         except (pa.ArrowException, OSError, ValueError, KeyError) as error:
@@ -59,10 +60,14 @@ def rows_of_ids(source: Source, name: str, column: str, ids: Collection[str]) ->
     return table.filter(_held(table[column], ids))
 
 
-def _of_part(part: Path, column: str, ids: Collection[str]) -> list[pa.Table]:
+def _of_part(
+    part: Path, cells: Mapping[str, str | None], column: str, ids: Collection[str]
+) -> list[pa.Table]:
     """Return the rows of a file, and at least a table without rows, which tells the columns."""
-    file = pq.ParquetFile(part, read_dictionary=[column])
-    found = [file.schema_arrow.empty_table()]
+    file = pq.ParquetFile(part, read_dictionary=[] if column in cells else [column])
+    found = [with_cells(file.schema_arrow.empty_table(), cells)]
+    if column in cells:
+        return [with_cells(file.read(), cells)] if cells[column] in ids else found
     at = file.metadata.schema.to_arrow_schema().get_field_index(column)
     for group in range(file.num_row_groups):
         told = file.metadata.row_group(group).column(at).statistics if at >= 0 else None
@@ -71,7 +76,7 @@ def _of_part(part: Path, column: str, ids: Collection[str]) -> list[pa.Table]:
                 continue
         mask = _held(file.read_row_group(group, [column])[column], ids)
         if pc.any(mask).as_py():
-            found.append(file.read_row_group(group).filter(mask))
+            found.append(with_cells(file.read_row_group(group).filter(mask), cells))
     return found
 
 

@@ -26,6 +26,7 @@ import pyarrow.parquet as pq
 
 from omniopt.errors import Faults
 from omniopt.tables.database import query
+from omniopt.tables.parts import cells_of, parts_of, read_parts, with_cells
 from omniopt.tables.unreadable import Unreadable, first_line
 
 #: A path, ``{"url": …, "sql": …}`` (with "root" for relative SQLite files), or a frame in memory.
@@ -74,9 +75,10 @@ def pieces_of(path: Path, rows: int) -> Iterator[tuple[int, pa.Table]]:
     """Read Parquet piece by piece as `load` reads it whole: (row that a piece begins with, piece)."""
     first = 0
     for part in parts_of(path) if path.is_dir() else [path]:
+        cells = cells_of(part, path)
         for batch in pq.ParquetFile(part).iter_batches(rows):
-            columns = [_plain(pa.chunked_array([column])) for column in batch.columns]
-            yield first, pa.table(columns, names=batch.schema.names)
+            piece = with_cells(pa.table(batch.columns, names=batch.schema.names), cells)
+            yield first, pa.table([_plain(column) for column in piece.columns], names=piece.column_names)
             first += len(batch)
 
 
@@ -95,8 +97,8 @@ def sha256_of(source: Source) -> str:
     Parameters
     ----------
     source : path, mapping or DataFrame
-        A file is hashed by its bytes, a folder by the names and bytes of its parquet files, a query and
-        a frame by the CSV text of their rows.
+        A file is hashed by its bytes, a folder by the paths within it and bytes of its parquet files, a query
+        and a frame by the CSV text of their rows.
 
     Returns
     -------
@@ -114,7 +116,8 @@ def sha256_of(source: Source) -> str:
     digest = hashlib.sha256()
     for part in parts_of(path):
         with part.open("rb") as stream:
-            digest.update(part.name.encode() + b"\0" + hashlib.file_digest(stream, "sha256").digest())
+            name = part.relative_to(path).as_posix()
+            digest.update(name.encode() + b"\0" + hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()
 
 
@@ -152,7 +155,7 @@ def _load(source: Source, name: str, faults: Faults) -> pa.Table | None:
         if not path.exists():
             raise Unreadable(f"there is no such file in {path.parent.resolve()}", "Correct the path")
         if path.is_dir() or lower.endswith(".parquet"):
-            return _parquet(path)
+            return read_parts(path)
         if lower.endswith((".csv", ".csv.gz")):
             return _csv(path, name, faults)
         if lower.endswith(".xlsx"):
@@ -259,35 +262,6 @@ def _check_text(data: bytes) -> None:
         except UnicodeDecodeError as error:
             line = data.count(b"\n", 0, start + error.start) + 1
             raise Unreadable(f"the file is not UTF-8 text, see line {line}", _SAVE_AS_CSV) from error
-
-
-# ---- parquet
-
-
-def parts_of(folder: Path) -> list[Path]:
-    """Return the Parquet files of a folder, in the order in which their rows follow one another."""
-    return sorted(path for path in folder.glob("*.parquet") if path.is_file())
-
-
-def _parquet(path: Path) -> pa.Table:
-    paths = parts_of(path) if path.is_dir() else [path]
-    if not paths:
-        raise Unreadable("the folder holds no .parquet file")
-    tables = []
-    for part in paths:
-        try:
-            tables.append(pq.ParquetFile(part).read())
-        except (pa.ArrowException, OSError, ValueError) as error:
-            raise Unreadable(f"{part.name} is not a readable Parquet file: {first_line(error)}") from error
-    first = set(tables[0].column_names)
-    for part, table in zip(paths, tables, strict=True):
-        if set(table.column_names) != first:
-            odd = sorted(first ^ set(table.column_names))
-            raise Unreadable(f"{part.name} has other columns than {paths[0].name}: {', '.join(odd)}")
-    try:
-        return pa.concat_tables(tables, promote_options="permissive")
-    except pa.ArrowException as error:
-        raise Unreadable(f"the files of the folder do not fit together: {first_line(error)}") from error
 
 
 # ---- workbooks
