@@ -111,7 +111,8 @@ class Hunt:
     def report_bound(self, bound: float, prices: np.ndarray) -> None:
         """Tell whoever watches how far down the prices have brought the bound."""
         self.latest = prices
-        self.progress("prices", self.objective, min(self.bound, bound))
+        if math.isfinite(bound):
+            self.progress("prices", self.objective, min(self.bound, bound))
 
     def report(self, step: str) -> None:
         """Tell whoever watches how far bound and plan are apart."""

@@ -102,7 +102,7 @@ def lowered(
     deadline : float
         When to stop, by `time.monotonic`.
     progress : callable
-        Told of each bound and its prices.
+        Told of each bound and its prices; of a sample's prices with a bound of inf.
     use : ndarray of float64, shape (b * t,), optional
         What all units use at the prices to begin with, if that is known of an earlier plan.
 
@@ -229,6 +229,7 @@ class _Descent:
             if point.bound < self.floor:  # the sample may be out of luck
                 state.prices = before
                 return
+            self.progress(math.inf, state.prices)
             size *= GROWTH
             state.width *= 2.0
             state.drift = _typical(worth_table(self.large, state.prices) - table)
