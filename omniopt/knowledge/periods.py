@@ -57,3 +57,24 @@ def _too_little(contacts: pd.DataFrame, tables: Tables) -> Fault:
         hint="Give more history, or a table of scores. 'sent' counts as not known yet: write 'delivered' "
         "where no answer came in time",
     )
+
+
+def on_planned_channels(contacts: pd.DataFrame, tables: Tables) -> np.ndarray:
+    """Mark the contacts by which a model is judged: those on channels of the actions, or on their fallbacks.
+
+    On another channel, such as visits to a shop of which every one is a response, it is easy to be right
+    and of no use. All are marked where there are no actions, or where contacts on their channels have but one
+    outcome.
+
+    Returns
+    -------
+    ndarray of bool
+    """
+    if tables.actions is None:
+        return np.ones(len(contacts), bool)
+    planned = set(tables.actions["channel"])
+    if tables.channels is not None and "fallback" in tables.channels:
+        own = tables.channels[tables.channels["channel"].isin(planned)]
+        planned |= set(own["fallback"].dropna())
+    marked: np.ndarray = contacts["channel"].isin(planned).to_numpy(bool)
+    return marked if contacts["response"][marked].nunique() == 2 else np.ones(len(contacts), bool)

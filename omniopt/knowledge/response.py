@@ -27,7 +27,7 @@ from omniopt.knowledge.estimators import LEVELS, log_odds, pipeline
 from omniopt.knowledge.evaluate import auc, calibration, log_loss
 from omniopt.knowledge.features import NOT_ATTRIBUTES, Features
 from omniopt.knowledge.leaks import check_leaks
-from omniopt.knowledge.periods import later_period, usable
+from omniopt.knowledge.periods import later_period, on_planned_channels, usable
 from omniopt.knowledge.profile import Floats, Ints, category_of
 from omniopt.project.response import Response
 from omniopt.tables import Tables
@@ -181,11 +181,11 @@ def fit(
     ResponseModel
         Its ``report`` has: ``contacts``, ``responses`` in use and ``left_out`` (reason to count); ``trained``
         and ``calibrated`` (``from``, ``to``: day numbers; ``contacts``, ``responses``; the latter
-        ``method``); ``split`` ("by date", or "by customer" if one day holds all); ``auc``, ``log_loss``
-        (calibrated, cross-fitted), ``log_loss_uncalibrated`` and ``log_loss_constant`` (the earlier period's
-        response rate for all), on the later period; ``calibration`` (`omniopt.knowledge.evaluate.calibration`
-        on it); ``offers`` (for each offer scored, the contacts of its own and of its category it was trained
-        on); ``attributes``, ``attributes_of_today`` (those known only as they are now) and
+        ``method``); ``split`` ("by date", or "by customer" if one day holds all); ``judged`` (as ``trained``;
+        the later contacts on channels of the actions) and on these ``auc``, ``log_loss`` (calibrated,
+        cross-fitted), ``log_loss_uncalibrated``, ``log_loss_constant`` (the earlier period's response rate
+        for all) and ``calibration`` (`omniopt.knowledge.evaluate.calibration`); ``offers`` (for each offer
+        scored, the contacts of its own and of its category it was trained on); ``attributes``, ``attributes_of_today`` (those known only as they are now) and
         ``attributes_left_out``; ``estimator``; ``alone`` (how well each attribute predicts by itself, see
         `omniopt.knowledge.leaks`); ``drift`` (`omniopt.knowledge.drift.drift` of what the earlier period
         predicts for the later one), ``recalibration`` (see there) and ``warnings`` (list of str).
@@ -212,18 +212,22 @@ def fit(
         score = log_odds(fitted, rows[later])
         groups = rows.loc[later, LEVELS]
         calibrated = Calibration.fit(score, groups, y[later])
-        judged = _cross_fitted(score, groups, y[later], features.positions(contacts)[later], seed)
+        fair = _cross_fitted(score, groups, y[later], features.positions(contacts)[later], seed)
+    judged = on_planned_channels(contacts[later], tables)
+    p, came = fair[judged], y[later][judged]
+    usual = y[~later][on_planned_channels(contacts[~later], tables)].mean()
     weights = contacts["channel"].value_counts(normalize=True).sort_index().to_dict()
     report = {
         **_counts(features.contacts, chosen),
         "trained": _period(contacts[~later]),
         "calibrated": {**_period(contacts[later]), "method": calibrated.method},
         "split": split,
-        "auc": auc(judged, y[later]),
-        "log_loss": log_loss(judged, y[later]),
-        "log_loss_uncalibrated": log_loss(expit(score), y[later]),
-        "log_loss_constant": log_loss(np.full(len(score), y[~later].mean()), y[later]),
-        "calibration": calibration(judged, y[later]),
+        "judged": _period(contacts[later][judged]),
+        "auc": auc(p, came),
+        "log_loss": log_loss(p, came),
+        "log_loss_uncalibrated": log_loss(expit(score)[judged], came),
+        "log_loss_constant": log_loss(np.full(len(p), usual), came),
+        "calibration": calibration(p, came),
         "offers": _trained_on(tables, contacts[~later]),
         "attributes": features.attributes,
         "attributes_of_today": [name for name in features.attributes if name not in features.at_contact],

@@ -45,13 +45,18 @@ def model(run: Run) -> Fragment:
         )
     if report is None or bins is None:
         return Fragment(paragraph("No model was made yet: notebook 02 does it."))
-    trained, judged = report["trained"], report["calibrated"]
+    trained, later, judged = report["trained"], report["calibrated"], report["judged"]
     day = _days(run)
     first = (
         f"Trained on {number(trained['contacts'])} contacts with {number(trained['responses'])} responses "
-        f"({day(trained)}), calibrated and judged on {number(judged['contacts'])} later ones with "
-        f"{number(judged['responses'])} ({day(judged)}), each by a calibration that had not seen it."
+        f"({day(trained)}), calibrated and judged on {number(later['contacts'])} later ones with "
+        f"{number(later['responses'])} ({day(later)}), each by a calibration that had not seen it."
     )
+    if judged["contacts"] < later["contacts"]:
+        first += (
+            f" Judged were only the {number(judged['contacts'])} on channels of this run's actions, with "
+            f"{number(judged['responses'])} responses."
+        )
     second = (
         "Of a customer who responded and one who did not, the model scores the first higher in "
         f"{percent(report['auc'])} of cases; 50 % would be chance."

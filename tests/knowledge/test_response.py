@@ -382,3 +382,20 @@ def test_real_offers_by_channel_with_empty_cells(shared_data: Path, make: Callab
     y = (joined["outcome"] == "responded").to_numpy()
     assert auc(joined["p_response"], y) > 0.65
     assert len(calibration(joined["p_response"], y)) > 5
+
+
+def test_is_judged_by_contacts_on_channels_that_are_planned() -> None:
+    """Visits to a shop, every one of them a response, are told from mails by their channel alone."""
+    market = Market(600)
+    visits = market.history.assign(channel="shop", outcome="responded")
+    frames = {
+        "history": pd.concat([market.history, visits], ignore_index=True),
+        "channels": pd.DataFrame({"channel": ["mail", "email", "shop"]}),
+    }
+    actions = pd.DataFrame({"action_id": ["m", "e"], "offer_id": "new a", "channel": ["mail", "email"]})
+    easy = fit(market.tables(**frames)).report
+    fair = fit(market.tables(**frames, actions=actions)).report
+    assert easy["judged"]["contacts"] == easy["calibrated"]["contacts"] == 2 * fair["judged"]["contacts"]
+    assert easy["auc"] > 0.85 > 0.78 > fair["auc"] > 0.6
+    assert fair["log_loss_constant"] < easy["log_loss_constant"]
+    assert fair["calibration"]["contacts"].sum() == fair["judged"]["contacts"]
