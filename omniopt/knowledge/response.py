@@ -185,8 +185,9 @@ def fit(
         the later contacts on channels of the actions) and on these ``auc``, ``log_loss`` (calibrated,
         cross-fitted), ``log_loss_uncalibrated``, ``log_loss_constant`` (the earlier period's response rate
         for all) and ``calibration`` (`omniopt.knowledge.evaluate.calibration`); ``offers`` (for each offer
-        scored, the contacts of its own and of its category it was trained on); ``attributes``, ``attributes_of_today`` (those known only as they are now) and
-        ``attributes_left_out``; ``estimator``; ``alone`` (how well each attribute predicts by itself, see
+        scored, the contacts of its own and of its category it was trained on); ``attributes``,
+        ``attributes_of_today`` (those known only as they are now) and ``attributes_left_out``;
+        ``estimator``; ``alone`` (how well each attribute predicts by itself, see
         `omniopt.knowledge.leaks`); ``drift`` (`omniopt.knowledge.drift.drift` of what the earlier period
         predicts for the later one), ``recalibration`` (see there) and ``warnings`` (list of str).
 
