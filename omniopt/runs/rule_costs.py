@@ -22,7 +22,7 @@ _WORDS = {
 def rule_costs(result: Result) -> Fragment:
     """What the plan would gain without each rule, and which rules change nothing."""
     values = result.run.frame("rule_values")
-    said = _notes(result.certificate.get("notes") or [])
+    said = _notes(result.certificate.get("notes") or [], {e["name"] for e in result.certificate["rules"]})
     if values is None:
         words = "This run did not solve again without each rule; with the parameter rule_values it does."
         return Fragment(paragraph(words, "aside") + said)
@@ -113,9 +113,14 @@ def _proven(status: str) -> str:
     }.get(status, "changes nothing")  # fmt: skip
 
 
-def _notes(notes: list[str]) -> str:
-    """What the certificate notes about rules that match, change or bind nothing."""
-    if not notes:
-        return ""
-    items = "".join(f"<li>{text(note[:1].upper() + note[1:])}.</li>" for note in notes)
-    return f"<h3>Rules to look at</h3><ul>{items}</ul>"
+def _notes(notes: list[str], rules: set[str]) -> str:
+    """What the certificate notes: first of rules that match, change or bind nothing, then the rest."""
+    of_rules = [note for note in notes if any(f"'{rule}'" in note for rule in rules)]
+    others = [note for note in notes if note not in of_rules]
+    return "".join(
+        f"<h3>{title}</h3><ul>"
+        + "".join(f"<li>{text(note[:1].upper() + note[1:])}.</li>" for note in told)
+        + "</ul>"
+        for title, told in (("Rules to look at", of_rules), ("Also noted", others))
+        if told
+    )

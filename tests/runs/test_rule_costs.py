@@ -85,6 +85,15 @@ def test_notes_are_rules_to_look_at(result: Result) -> None:
     assert "Rules to look at" not in words_of(rule_costs.rule_costs(result))
 
 
+def test_notes_of_no_rule_stand_apart(result: Result) -> None:
+    name = CERTIFICATE["rules"][0]["name"]
+    notes = ["too many candidates to list those not chosen", f"limit '{name}' binds nowhere"]
+    said = words_of(rule_costs.rule_costs(replace(result, certificate=CERTIFICATE | {"notes": notes})))
+    first, second = said.split("Also noted")
+    assert f"Limit '{name}' binds nowhere." in first.split("Rules to look at")[1]
+    assert "Too many candidates to list those not chosen." in second
+
+
 def test_limits_show_where_their_price_holds(result: Result) -> None:
     said = words_of(sections.limits(with_limits(result, **RANGE)))
     for words in ("price holds", "4.0 to 9.5", "if raised", "1.25", "if lowered", "2.5", "two prices meet"):
