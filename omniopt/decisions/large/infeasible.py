@@ -33,6 +33,7 @@ SMALL = 400_000  # candidates up to which the small problems' diagnosis is used,
 SECONDS = 120.0
 PRECISE = 1e-6  # of how far a limit has to move
 EASY = 0.1  # gap of plans that only have to keep some limits
+LEAST = (0.1, 1e-2, 1e-6, 0.0)  # parts of the largest price below which others are left out, at first
 SURE = 1e-7  # of the sizes of the terms, from which a negative bound is more than rounding
 
 
@@ -169,8 +170,11 @@ class _Proof:
         return max(-self.value(prices)[0] / abs(prices[k]) for prices in tries)
 
     def _scaled(self, prices: np.ndarray) -> np.ndarray | None:
-        """Return prices as parts of the largest, without the smallest ones; None if they prove no clash."""
-        for least in (1e-6, 0.0):
+        """Return prices as parts of the largest, without the smaller ones; None if they prove no clash.
+
+        Those that run off prove it by themselves, long before the others are small beside them.
+        """
+        for least in LEAST:
             largest = float(np.abs(prices).max(initial=0.0))
             some = np.where(np.abs(prices) > least * largest, prices, 0.0) / (largest or 1.0)
             some = self.large.system.clipped(some)[0]

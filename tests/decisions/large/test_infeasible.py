@@ -15,6 +15,8 @@ from omniopt.cli import cli
 from omniopt.decisions import repair
 from omniopt.decisions.diagnosis import Diagnosis
 from omniopt.decisions.large import close, infeasible
+from omniopt.decisions.large.build import build_large
+from omniopt.decisions.large.sweep import Engine
 from omniopt.errors import Infeasible
 
 COST = {"call": 2.0, "mail": 1.0, "email": 0.25}
@@ -109,6 +111,19 @@ def test_every_member_of_a_clash_is_needed(seed: int) -> None:
     assert not has_plan(policy(clash))
     assert found.minimal
     assert all(has_plan(policy([rule for rule in clash if rule is not out])) for out in clash)
+
+
+def test_prices_that_run_off_prove_a_clash_without_the_others() -> None:
+    dear = {"name": "call budget", "where": {"channel": "call"}, "measure": "cost", "max": 50.0}
+    large, _ = build_large(project(policy([CALLS, *OTHERS[:1], dear])))
+    engine = Engine(large.columns, large.templates, large.system, large.bins.width)
+    prices = np.array([-1.0, 0.05, 0.55])
+    assert large.coupling.rule == ["calls", "reach", "call budget"]
+    assert not infeasible.is_impossible(large, engine, prices)  # 90 * 0.05 is more than the two prove
+    found = infeasible._proof_for(large, engine)._scaled(prices)
+    assert found is not None and found.tolist() == [-1.0, 0.0, 0.55]
+    with pytest.raises(Infeasible, match="of cost short of 'calls'"):
+        raise infeasible.clash_of(large, engine, prices)
 
 
 def test_a_minimum_that_whole_numbers_put_out_of_reach() -> None:
