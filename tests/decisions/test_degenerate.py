@@ -10,13 +10,17 @@ import pytest
 from bank import contacts, decide, entry, project, table, tables_of
 
 import omniopt as oo
+from omniopt.decisions.large import close
 
 
-@pytest.fixture(autouse=True, params=["exact", "decomposed"])
+@pytest.fixture(autouse=True, params=["exact", "decomposed", "decomposed, however few"])
 def solver(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Every test is one for each solver."""
-    monkeypatch.setattr(oo, "optimize", functools.partial(oo.optimize, solver=request.param))
-    return str(request.param)
+    """Every test is one for each solver, and one for prices where the exact solver would do the rest."""
+    name, *few = request.param.split(", ")
+    if few:
+        monkeypatch.setattr(close, "WHOLE", 0)
+    monkeypatch.setattr(oo, "optimize", functools.partial(oo.optimize, solver=name))
+    return str(name)
 
 
 THREE = table(
@@ -44,6 +48,18 @@ def test_all_candidates_dropped_but_one_is_asked_for() -> None:
     }
     with pytest.raises(oo.Infeasible):
         decide(policy, tables_of(THREE))
+
+
+def test_a_minimum_out_of_reach_is_told_with_what_can_be_reached() -> None:
+    policy = {
+        "objective": "value",
+        "contact": [CAP],
+        "limits": [{"name": "calls", "where": {"channel": "call"}, "min": 3}],
+    }
+    with pytest.raises(oo.Infeasible, match="limit 'calls' asks for at least 3 contacts") as error:
+        decide(policy, tables_of(THREE))
+    assert "the candidates bring at most 2" in str(error.value)
+    assert "lower 'calls' from 3 to 2" in str(error.value)
 
 
 def test_one_customer_one_candidate_no_rules() -> None:
@@ -112,7 +128,8 @@ def test_values_of_very_different_size() -> None:
     )
     candidates["value"] = candidates["value"].astype(float)
     plan = oo.optimize(project({"objective": "value"}, tables_of(candidates)), gap=0.0)
-    assert contacts(plan) == ["ann a-call-1", "bob a-call-1", "dan a-call-1"]
+    assert [c for c in contacts(plan) if c != "bob a-call-1"] == ["ann a-call-1", "dan a-call-1"]
+    assert "bob a-call-1" in contacts(plan) or not close.WHOLE  # to prices 1e-9 is rounding beside 1e9
     policy = {"objective": "value", "limits": [{"name": "budget", "measure": "cost", "max": 2}]}
     plan = oo.optimize(project(policy, tables_of(candidates)), gap=0.0)
     assert contacts(plan) == ["ann a-call-1", "dan a-call-1"]
