@@ -184,6 +184,7 @@ def _prices_first(
     from omniopt.decisions.large.middle import search_by_prices
 
     deadline = math.inf if time_limit is None else time.monotonic() + time_limit
+    priced = None
     try:
         priced = search_by_prices(problem, gap, time_limit, progress, start)
         if priced.reached() or priced.left() == 0.0:
@@ -193,7 +194,12 @@ def _prices_first(
         if time.monotonic() >= deadline:
             raise
     left = None if math.isinf(deadline) else max(deadline - time.monotonic(), 0.01)
-    return search(problem, gap, left, progress, start)
+    found = search(problem, gap, left, progress, start)
+    if priced is not None and priced.dual is not None and found.dual is not None:
+        found.tighten(priced.bound)
+        if priced.dual.bound < found.dual.bound:
+            found.dual, found.relaxer = priced.dual, None
+    return found
 
 
 def _by_rank(

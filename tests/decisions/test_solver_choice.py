@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from bank import entry
 import omniopt as oo
 from omniopt.audit.verify import verify
 from omniopt.decisions.large import middle
+from omniopt.decisions.progress import Search
 from omniopt.errors import StoppedWithoutPlan
 
 DATES = [1, 8, 15, 22]
@@ -106,6 +109,29 @@ def test_the_exact_solver_goes_on_from_a_plan_that_is_not_good_enough(
     plan = oo.optimize(made(), progress=lambda step, best, bound: shown.append(best))
     assert plan.certificate["solver"] == "exact" and plan.gap <= 1e-4
     assert shown[-1] >= found.objective
+
+
+def test_the_better_bound_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = sys.modules["omniopt.decisions.optimize"]
+    search, met = module.search, list[float]()
+
+    def worse(problem: Any, *given: Any) -> Search:
+        found = search(problem, *given)
+        assert found.dual is not None
+        found.bound *= 2.0
+        found.dual = replace(found.dual, bound=found.bound)
+        return found
+
+    def never(state: Search) -> bool:
+        met.append(state.bound)
+        return False
+
+    monkeypatch.setattr(module, "search", worse)
+    monkeypatch.setattr(Search, "reached", never)
+    plan = oo.optimize(made())
+    assert plan.certificate["solver"] == "exact"
+    assert plan.bound == pytest.approx(met[0])  # as prices left it
+    assert plan.certificate["bound_from_prices"] < 1.1 * plan.bound
 
 
 def test_what_clashes_is_told_in_the_same_words() -> None:

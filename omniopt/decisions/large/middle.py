@@ -27,17 +27,17 @@ def search_by_prices(
 ) -> Search:
     """Find a plan as `restrict.search` does, by the prices of the decomposed solver.
 
+    Returns
+    -------
+    Search
+        Without a plan where prices would be those of other rows.
+
     Raises
     ------
     Infeasible
         If no plan keeps all rules.
     StoppedWithoutPlan
         If no plan was found.
-
-    Returns
-    -------
-    Search
-        Without a plan where prices would be those of other rows.
     """
     large, _ = build_large(problem.project, problem.scores)
     index = kernels.UnitIndex.of(problem.unit, problem.units)
