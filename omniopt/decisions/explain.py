@@ -29,6 +29,7 @@ from omniopt.errors import BadInput, Fault, Faults
 from omniopt.project import Project
 from omniopt.rules.unit_rows import ANY
 from omniopt.tables import Source, read_parquet, sha256_of
+from omniopt.tables.convert import id_texts
 from omniopt.tables.pick import rows_of_ids
 from omniopt.tables.storage import in_threads
 
@@ -133,7 +134,7 @@ def explain(plan: Plan | Path | str, customer: str, offer: str | None = None) ->
         rows = rows_of_ids(folder / "plan.parquet", "plan", "customer_id", members)
         own = rows.select(["customer_id", "action_id"]).to_pandas()
     own = own[own["customer_id"].isin(members)]
-    found = _explained(problem, certificate, customer, members, own)
+    found = _explained(problem, certificate, customer, own)
     return found if offer is None else found.of_offer(offer)
 
 
@@ -152,16 +153,16 @@ def _project_of(folder: Path) -> tuple[Project, dict[str, Any]]:
 
 
 def _check_unchanged(project: Project, certificate: dict[str, Any]) -> None:
-    """Refuse tables that are not those the plan was made of."""
+    """Refuse tables, a policy or a project file that are not those the plan was made of."""
     faults = Faults()
     sources = project._sources()
     files = {name: source for name, source in sources.items() if isinstance(source, Path) and source.exists()}
-    for name, found in zip(files, in_threads(sha256_of, list(files.values())), strict=True):
+    now = dict(zip(files, in_threads(sha256_of, list(files.values())), strict=True))
+    for name, found in (now | project._sha256).items():
         if found != certificate["inputs"].get(name, {}).get("sha256", found):
-            faults.add(
-                "the table has changed since the plan was made", file=files[name].name, table=name,
-                hint="Make the plan again",
-            )  # fmt: skip
+            what = "the table" if name in files else f"the {name} file"
+            source = files[name].name if name in files else None
+            faults.add(f"{what} has changed since the plan was made", file=source, hint="Make the plan again")
     faults.raise_if_any()
 
 
@@ -202,9 +203,9 @@ def _household(project: Project, customers: Source | None, customer: str) -> lis
     mine = rows_of_ids(customers, "customers", "customer_id", [customer])
     if not len(mine) or "household_id" not in mine.column_names:
         return []
-    household = str(mine["household_id"][0].as_py())
+    household = id_texts(mine["household_id"])[0].as_py()
     others = rows_of_ids(customers, "customers", "household_id", [household])["customer_id"]
-    return [str(one) for one in others.to_pylist() if str(one) != customer]
+    return [one for one in id_texts(others).to_pylist() if one != customer]
 
 
 def _unknown(customer: str) -> BadInput:
@@ -217,7 +218,7 @@ def _unknown(customer: str) -> BadInput:
 
 
 def _explained(
-    problem: Problem, certificate: dict[str, Any], customer: str, members: list[str], own: pd.DataFrame
+    problem: Problem, certificate: dict[str, Any], customer: str, own: pd.DataFrame
 ) -> Explanation:
     charges = charges_of(problem, certificate)
     worth = problem.objective - sum((c.price * c.uses for c in charges), np.zeros(len(problem)))

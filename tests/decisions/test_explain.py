@@ -124,8 +124,25 @@ def test_refuses_what_is_not_there_and_tables_that_have_changed(folder: Path) ->
     with pytest.raises(BadInput, match="holds no finished plan"):
         explain(folder, "ann")
     ACTIONS.assign(minutes=np.float64(1)).to_csv(folder / "actions.csv", index=False)
-    with pytest.raises(BadInput, match="changed since the plan was made"):
+    with pytest.raises(BadInput, match="the table has changed since the plan was made"):
         explain(folder / "out", "ann")
+    (folder / "omniopt.yaml").write_text((folder / "omniopt.yaml").read_text("utf-8") + "\n", "utf-8")
+    with pytest.raises(BadInput, match="the project file has changed since the plan was made"):
+        explain(folder / "out", "ann")
+
+
+def test_a_household_is_judged_together(folder: Path) -> None:
+    people = pd.read_csv(folder / "customers.csv").assign(household_id=[7.0, 7.0, 8.0, 9.0])
+    people.to_parquet(folder / "customers.parquet")
+    text = (folder / "omniopt.yaml").read_text("utf-8").replace("customers.csv", "customers.parquet")
+    one_home = "'unit': 'household', 'name': 'one loan'"
+    (folder / "omniopt.yaml").write_text(text.replace("'name': 'one loan'", one_home), "utf-8")
+    plan = oo.optimize(oo.Project.load(folder), solver="exact")
+    plan.save(folder / "out")
+    found = explain(folder / "out", "ann")
+    both = plan.contacts["customer_id"].isin(["ann", "bob"])
+    assert found.best_worth == pytest.approx(explain(folder / "out", "bob").best_worth)
+    assert (plan.contacts["offer_id"][both] == "loan").sum() == 1
 
 
 def test_the_command_says_it_in_words_and_in_json(folder: Path) -> None:
