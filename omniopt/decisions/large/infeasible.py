@@ -80,7 +80,7 @@ def clash_of(large: Large, engine: Engine, prices: np.ndarray) -> Infeasible:
 
 
 def is_impossible(large: Large, engine: Engine, prices: np.ndarray) -> bool:
-    """Whether prices prove by themselves that no plan keeps all limits.
+    """Whether prices, or the largest of them, prove by themselves that no plan keeps all limits.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def is_impossible(large: Large, engine: Engine, prices: np.ndarray) -> bool:
     engine : Engine
     prices : ndarray of float64, shape (k + q,)
     """
-    return _negative(*_proof_for(large, engine).value(prices))
+    return _proof_for(large, engine)._scaled(prices) is not None
 
 
 def _proof_for(large: Large, engine: Engine) -> _Proof:

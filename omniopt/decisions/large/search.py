@@ -20,7 +20,7 @@ from omniopt.decisions.branching import FREE, Node, branch, enough
 from omniopt.decisions.large.close import close
 from omniopt.decisions.large.hunt import Hunt
 from omniopt.decisions.large.hurried import hurry
-from omniopt.decisions.large.infeasible import Impossible, clash_of
+from omniopt.decisions.large.infeasible import Impossible, clash_of, is_impossible
 from omniopt.decisions.large.prices import lowered, worth_table
 from omniopt.decisions.large.shape import Large
 from omniopt.decisions.large.sweep import Engine, bound_of
@@ -28,6 +28,7 @@ from omniopt.decisions.problem import ROUNDING
 from omniopt.decisions.progress import Progress
 from omniopt.errors import Infeasible, StoppedWithoutPlan, is_interrupt
 
+UNSETTLED = 0.01  # of the bound, by which it may be too high where prices may be running off
 SURE = 0.98  # how open or closed a cell can look that is not held
 
 
@@ -116,7 +117,10 @@ def _searched(hunt: Hunt, start: np.ndarray | None, use: np.ndarray | None = Non
 def _settle(hunt: Hunt, start: np.ndarray, held: np.ndarray, use: np.ndarray | None) -> None:
     large = hunt.large
     found = lowered(large, hunt.engine, start, held, hunt.gap, hunt.deadline, hunt.report_bound, use)
-    if found.diverging or found.bound == -math.inf:
+    gone = found.diverging or found.bound == -math.inf
+    if found.short > UNSETTLED * max(1.0, abs(found.bound)) and not hunt.out_of_time():
+        gone = gone or is_impossible(large, hunt.engine, found.prices)
+    if gone:
         raise clash_of(large, hunt.engine, found.prices)
     hunt.price(found.prices, found.bound)
     hunt.report("prices")

@@ -14,8 +14,9 @@ import omniopt as oo
 from omniopt.cli import cli
 from omniopt.decisions import repair
 from omniopt.decisions.diagnosis import Diagnosis
-from omniopt.decisions.large import close, infeasible
+from omniopt.decisions.large import close, infeasible, search
 from omniopt.decisions.large.build import build_large
+from omniopt.decisions.large.prices import Prices
 from omniopt.decisions.large.sweep import Engine
 from omniopt.errors import Infeasible
 
@@ -119,11 +120,25 @@ def test_prices_that_run_off_prove_a_clash_without_the_others() -> None:
     engine = Engine(large.columns, large.templates, large.system, large.bins.width)
     prices = np.array([-1.0, 0.05, 0.55])
     assert large.coupling.rule == ["calls", "reach", "call budget"]
-    assert not infeasible.is_impossible(large, engine, prices)  # 90 * 0.05 is more than the two prove
-    found = infeasible._proof_for(large, engine)._scaled(prices)
+    proof = infeasible._proof_for(large, engine)
+    assert proof.value(prices.copy())[0] > 0  # 90 * 0.05 is more than the two prove
+    assert infeasible.is_impossible(large, engine, prices)
+    found = proof._scaled(prices)
     assert found is not None and found.tolist() == [-1.0, 0.0, 0.55]
     with pytest.raises(Infeasible, match="of cost short of 'calls'"):
         raise infeasible.clash_of(large, engine, prices)
+
+
+def test_prices_that_are_still_running_off_are_asked_for_a_proof(monkeypatch: pytest.MonkeyPatch) -> None:
+    dear = {"name": "call budget", "where": {"channel": "call"}, "measure": "cost", "max": 50.0}
+
+    def unsettled(large, *_: object) -> Prices:
+        return Prices(np.array([-100.0, 5.0, 55.0]), 1e6, False, 1.0, np.inf, 0.0)
+
+    monkeypatch.setattr(search, "lowered", unsettled)
+    monkeypatch.setattr(search, "close", None)  # is not asked
+    with pytest.raises(Infeasible, match="of cost short of 'calls'"):
+        oo.optimize(project(policy([CALLS, *OTHERS[:1], dear])), solver="decomposed")
 
 
 def test_a_minimum_that_whole_numbers_put_out_of_reach() -> None:
