@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,14 @@ from scipy import sparse
 import omniopt as oo
 from omniopt.decisions import exact
 from omniopt.decisions.stop import Stop
+
+
+@pytest.fixture(autouse=True)
+def heard() -> Iterator[None]:
+    """Hear of Ctrl-C even where the tests run in the background of a shell, which has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def press(seconds: float) -> threading.Timer:
