@@ -236,6 +236,7 @@ def main() -> None:
     # What linear algebra there is, is small or kept to one thread; others would wait for it in busy loops.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     gc.set_threshold(500_000)  # libraries alone make half as many objects, and all of them last
+    sys.setswitchinterval(2e-4)  # seconds that threads which read wait for one that imports
     status: Any = BUG
 
     def end() -> None:

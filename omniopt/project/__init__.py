@@ -273,11 +273,11 @@ class Project:
         """Put the sources as the project file writes them, and the hashes of project and policy."""
         for name, source in self.spec.tables.items():
             if name not in self.frames:
-                tables.inputs[name]["source"] = as_written(source)
+                tables.described[name]["source"] = as_written(source)
         policy = self.spec.policy if isinstance(self.spec.policy, str) else str(self.policy_file)
         names = {"project": self.file.name if self.file else "", "policy": policy}
         for name, digest in self._sha256.items():
-            tables.inputs[name] = {"sha256": digest, "source": names[name]}
+            tables.described[name] = {"sha256": digest, "source": names[name]}
 
     def with_limit(self, name: str, /, **changes: Any) -> Project:
         """Return a project with a limit changed.

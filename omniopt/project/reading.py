@@ -135,10 +135,10 @@ def _describe(spec: ProjectFile, root: Path, tables: Tables, linked: Linked) -> 
     """Add what was linked to the tables: the report, and the sources among the inputs."""
     tables.linkage = linked.report
     for name in linked.frames:
-        tables.inputs[name]["source"] = "made of sources"
+        tables.described[name]["source"] = "made of sources"
     for name, source in spec.sources.items():
-        tables.inputs[f"sources.{name}"] = linked.inputs[name] | {"source": as_written(source.table)}
+        tables.described[f"sources.{name}"] = linked.inputs[name] | {"source": as_written(source.table)}
     if spec.identity.links is not None:
         rows = len(linked.report["proposed"])
         digest = sha256_of(root / spec.identity.links)
-        tables.inputs["identity.links"] = {"sha256": digest, "rows": rows, "source": spec.identity.links}
+        tables.described["identity.links"] = {"sha256": digest, "rows": rows, "source": spec.identity.links}

@@ -13,7 +13,7 @@ What a frame looks like after reading, whatever its source was:
 from __future__ import annotations
 
 import datetime
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -74,8 +74,10 @@ class Tables:
         Every other table, such as the capacities a limit reads.
     linkage : dict of str to DataFrame
         How many sources became customers: see `omniopt.identity.Linked`. Empty where there are no sources.
-    inputs : dict of str to dict
-        Per table ``sha256``, ``rows`` and ``source``; the project adds its own files.
+    described : dict of str to dict
+        Per table ``sha256``, ``rows`` and ``source``; the project adds its own files. To be read as `inputs`.
+    hashing : dict of str to Future
+        The hashes that are still being worked out.
     files : dict of str to str
         How to call a table in a message: its file's name, or the table's.
     """
@@ -92,8 +94,17 @@ class Tables:
     coded: Coded | None = None
     extra: dict[str, pd.DataFrame] = field(default_factory=dict)
     linkage: dict[str, pd.DataFrame] = field(default_factory=dict)
-    inputs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    described: dict[str, dict[str, Any]] = field(default_factory=dict)
+    hashing: dict[str, Future[str]] = field(default_factory=dict, repr=False)
     files: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def inputs(self) -> dict[str, dict[str, Any]]:
+        """Per table ``sha256``, ``rows`` and ``source``, once all hashes are there."""
+        for name, digest in self.hashing.items():
+            self.described[name]["sha256"] = digest.result()
+        self.hashing.clear()
+        return self.described
 
     @property
     def brings_candidates(self) -> bool:
@@ -148,10 +159,10 @@ def read_tables(
         source = sources[name]
         tables.files[name] = display_name(source, name) or name
         if ahead is not None and name == "candidates":
-            found = _coded(ahead, frames, whole)
+            found = _coded(ahead, source, frames, whole)
             if isinstance(found, tuple):
-                tables.coded, digest = found
-                tables.inputs[name] = _input(digest, len(tables.coded), source)
+                tables.coded, tables.hashing[name] = found
+                tables.described[name] = _input("", len(tables.coded), source)
                 continue
             if (rows_of(source) or 0) > LONGEST_FRAME and _told_by_piece(
                 Path(str(source)), days, frames, whole, tables.files, found, faults
@@ -168,7 +179,7 @@ def read_tables(
         if len(faults) == before:
             made = isinstance(source, pd.DataFrame | Mapping)
             digest = sha256_of_rows(loaded) if made else sha256_of(source)
-            tables.inputs[name] = _input(digest, len(frame), source)
+            tables.described[name] = _input(digest, len(frame), source)
         if name in CONTRACT:
             frames[name] = frame
             setattr(tables, name, frame)
@@ -189,31 +200,34 @@ def with_codes(tables: Tables) -> Tables:
     return replace(tables, candidates=None, coded=code_frame(tables.candidates))
 
 
-Ahead = tuple[Future[Coded | None], Future[str]]
+def _read_ahead(source: Source) -> Future[Coded | None] | None:
+    """Begin to read candidates as codes, which takes longest of all; None for frames."""
+    return None if isinstance(source, pd.DataFrame | Mapping) else _begun(read_coded, Path(source))
 
 
-def _read_ahead(source: Source) -> Ahead | None:
-    """Begin to read candidates as codes and to hash them, which takes longest of all; None for frames."""
-    if isinstance(source, pd.DataFrame | Mapping):
-        return None
-    pool = ThreadPoolExecutor(2)
-    ahead = pool.submit(read_coded, Path(source)), pool.submit(sha256_of, source)
+def _begun(work: Callable[..., Any], *arguments: Any) -> Future[Any]:
+    """Begin some work in a thread of its own."""
+    pool = ThreadPoolExecutor(1)
+    begun = pool.submit(work, *arguments)
     pool.shutdown(wait=False)
-    return ahead
+    return begun
 
 
 def _coded(
-    ahead: Ahead, frames: Mapping[str, pd.DataFrame], whole: set[str]
-) -> tuple[Coded, str] | RepeatedKey | None:
-    """Return the candidates as codes, and their hash; None where that needs the reader of frames."""
+    ahead: Future[Coded | None], source: Source, frames: Mapping[str, pd.DataFrame], whole: set[str]
+) -> tuple[Coded, Future[str]] | RepeatedKey | None:
+    """Return the candidates as codes, and their hash to come; None where that needs the reader of frames.
+
+    Hashing begins when all is read: it would take the cores that reading needs, and nobody waits for it
+    before the plan is there.
+    """
     try:
-        found = ahead[0].result()
+        found = ahead.result()
     except RepeatedKey as repeated:
         return repeated
     if found is None or not _known(found, frames, whole):
-        ahead[1].exception()  # a file that cannot be read is for the reader of frames to report
         return None
-    return found, ahead[1].result()
+    return found, _begun(sha256_of, source)
 
 
 def _known(coded: Coded, frames: Mapping[str, pd.DataFrame], whole: set[str]) -> bool:

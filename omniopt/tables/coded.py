@@ -350,6 +350,10 @@ def _ranked_words(words: pa.ChunkedArray) -> tuple[pa.Array, np.ndarray]:
 
 def _legal(ids: pa.Array) -> bool:
     """Whether nothing stands for an empty cell."""
+    if _is_text(ids.type) and not ids.null_count and pc.min(pc.binary_length(ids)).as_py():
+        letters = bytes(ids.buffers()[2]).upper()
+        if not any(part in letters for part in (b"NAN", b"NAT", b"NA>")):  # of what programs write there
+            return True
     faults = Faults()
     texts = column_values(pa.chunked_array([ids]), "id", Place(faults, None, "", ""), Days())
     return not faults and not texts.hasnans

@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from omniopt.decisions.large.apart import Apart
 from omniopt.decisions.large.shape import Large
@@ -223,7 +222,9 @@ def _solved(bent: np.ndarray, slope: np.ndarray) -> np.ndarray:
     """Solve a positive definite system; what rounding has left indefinite is lifted as little as it takes."""
     lift, size = 0.0, float(np.abs(bent).max()) or 1.0
     while True:
+        lifted = bent + lift * np.eye(len(bent))
         try:
-            return np.asarray(cho_solve(cho_factor(bent + lift * np.eye(len(bent))), slope))
-        except LinAlgError:
+            np.linalg.cholesky(lifted)  # asks only whether it is positive definite
+            return np.linalg.solve(lifted, slope)
+        except np.linalg.LinAlgError:
             lift = max(10.0 * lift, 1e-10 * size)

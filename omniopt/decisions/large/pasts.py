@@ -198,9 +198,9 @@ class Pasts:
 
     def _of_members(self, units: np.ndarray, state: np.ndarray, count: int) -> tuple[np.ndarray, int]:
         """States of some units from those of their members, and how many there are."""
+        if len(self.members.customer) == len(self.units):  # one member each
+            return renumbered(state[self.members.customer[units]], count)
         begin, size = self.members.start[units], np.diff(self.members.start)[units]
-        if (size == 1).all():
-            return renumbered(state[self.members.customer[begin]], count)
         start = np.concatenate([[0], np.cumsum(size)])
         mark = state[self.members.customer[expand(begin, size)]].astype(np.int64)
         return renumbered(*sequences(np.zeros(len(units), np.int64), 1, start, mark))

@@ -19,6 +19,7 @@ from omniopt.decisions.large.prices import worth_table
 from omniopt.decisions.large.shape import Large
 from omniopt.decisions.large.sift import LISTED
 from omniopt.decisions.plan import ALTERNATIVES, SHOWN, Plan, action_measure, dropped_rows, frame_of
+from omniopt.tables.storage import in_threads
 
 TOO_MANY = f"too many candidates to list those not chosen: that is done up to {LISTED:,}"
 
@@ -43,6 +44,14 @@ def large_plan(large: Large, found: list[Hunt], gap: float, seconds: dict[str, f
     assert chosen is not None
     prices = first.prices
     listed, use = large.candidates_given <= LISTED, use_of(large, chosen)
+
+    def rules() -> list[dict[str, Any]]:
+        return [*map(_without_range, rule_entries(large, chosen, use, prices))]
+
+    def shown() -> pd.DataFrame:
+        return contact_frame(large, chosen, advantage=advantages(large, first.engine, prices, chosen))
+
+    entries, contacts = in_threads(lambda part: part(), [rules, shown])
     claims = [_claim(hunt, chosen) for hunt in found]
     certificate = claims_of(
         large,
@@ -53,12 +62,11 @@ def large_plan(large: Large, found: list[Hunt], gap: float, seconds: dict[str, f
         customers=_customers(large),
         solver="decomposed",
         bound_by=claims[0].bound_by,
-        rules=[*map(_without_range, rule_entries(large, chosen, use, prices))],
+        rules=entries,
         dropped=large.dropped,
         notes=[*large.notes, *([] if listed else [TOO_MANY])],
         seconds={k: round(v, 3) for k, v in seconds.items()} | {"write": 0.0},
     )
-    contacts = contact_frame(large, chosen, advantage=advantages(large, first.engine, prices, chosen))
     best = _next_best(large, prices, chosen) if listed else (np.zeros(0, np.int64), np.zeros(0))
     alternatives = contact_frame(large, best[0], worth=best[1]).drop(columns="fallback")
     out = large.extra["taken_out"]
