@@ -43,8 +43,8 @@ class Apart:
         """Return by how much the others' best sets lead for certain at other worths.
 
         Above 0, their sets are the same there. It is known where units have one contact at most: no
-        more is lost than any two candidates' worths, or one's and nothing's, have come nearer to each
-        other.
+        more is lost than the worths of any two candidates of a unit, which are of one group of customers
+        unless it is a household, or of one and of nothing, have come nearer to each other.
         """
         shut = np.isinf(table)
         alone = large.templates.shape[large.columns.templates] == ONE
@@ -52,8 +52,10 @@ class Apart:
             return 0.0
         move = np.where(shut, 0.0, table) - np.where(shut, 0.0, self.table)
         spread = np.abs(move[:, 1:]) @ self.close.largest
-        most = float((move[:, 0] + spread).max(initial=0.0))
-        return self.reach - most + float((move[:, 0] - spread).min(initial=0.0))
+        together = len(table) if len(large.columns.key) else large.bins.kinds
+        up, down = (side.reshape(-1, together) for side in (move[:, 0] + spread, move[:, 0] - spread))
+        nearer = up.max(axis=1, initial=0.0) - down.min(axis=1, initial=0.0)
+        return self.reach - float(nearer.max(initial=0.0))
 
     def at(self, table: np.ndarray) -> Sweep:
         """Return what the others do at other worths, where their sets are the same."""

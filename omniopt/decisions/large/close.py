@@ -167,8 +167,10 @@ class _Attempt:
         """
         hunt, model = self.hunt, self.model
         seconds = math.inf if hunt.left() is None else max(hunt.left() or 0.0, 1.0)
+        program = LinearProgram(model, np.arange(model.n))
+        program.begin(self.near.prices, np.flatnonzero(np.isin(self.part.at, self.near.chosen)))
         try:
-            found = LinearProgram(model, np.arange(model.n)).solve(seconds)
+            found = program.solve(seconds)
         except TimeoutError:
             return None
         if found is None:

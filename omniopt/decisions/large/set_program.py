@@ -80,6 +80,7 @@ class SetProgram:
         self.inside, self.box = np.zeros(large.columns.units, bool), max(width, 1e-9)
         self.value, self.bound = -math.inf, math.inf
         self.clash: np.ndarray | None = None
+        self.duals = prices
         found = _alternatives(self.objective, self.use, listed.unit, prices)
         useful = np.flatnonzero((found.loss > 0.0) & (found.loss <= width))
         useful = useful[np.lexsort((found.loss[useful], found.rank[useful]))]
@@ -154,9 +155,13 @@ class SetProgram:
 
     def _solve(self, hunt: Hunt) -> bool:
         """Solve the LP; return whether time was left."""
-        model, left = self.model, hunt.left()
+        model, left, prices = self.model, hunt.left(), self.duals[: self.model.k]
+        worth = model.objective[: model.n] - model.matrix[: model.k, : model.n].T @ prices
+        order = np.lexsort((-worth, self.unit))
+        program = LinearProgram(model, np.arange(model.n))
+        program.begin(prices, order[np.searchsorted(self.unit[order], np.arange(len(self.units)))])
         try:
-            found = LinearProgram(model, np.arange(model.n)).solve(math.inf if left is None else left)
+            found = program.solve(math.inf if left is None else left)
         except TimeoutError:
             return False
         assert found is not None  # every limit may be missed

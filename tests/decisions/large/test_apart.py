@@ -1,5 +1,7 @@
 """Units that are settled: their choice holds while worths move less than they lead by."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from test_prices import KINDS, Case
@@ -49,6 +51,12 @@ def test_a_move_as_large_as_the_lead_is_not_trusted():
     assert apart.lead(case.large, far) < 0.0
     near[1, 0] -= 0.02 * REACH  # both together come nearer to each other by more than the lead
     assert apart.lead(case.large, near) < 0.0
+    apart_groups = table.copy()
+    apart_groups[0, 0] += 0.6 * REACH
+    apart_groups[KINDS + 1, 0] -= 0.6 * REACH  # nobody can choose between these two
+    assert apart.lead(case.large, apart_groups) == pytest.approx(0.4 * REACH)
+    case.large.columns = replace(case.large.columns, key=np.zeros(len(case.columns), np.int32))
+    assert apart.lead(case.large, apart_groups) < 0.0  # but a household may
     shut = table.copy()
     shut[0, 0] = -np.inf
     assert apart.lead(case.large, shut) == 0.0

@@ -104,7 +104,8 @@ class Case:
             cells=SimpleNamespace(member=sparse.csr_array(self.cells.reshape(cells, bins * width)))
         )
         templates = template(shape)
-        self.large = Stated(self.system, coupling, SimpleNamespace(width=width), columns, templates)
+        bins_of = SimpleNamespace(width=width, kinds=KINDS)
+        self.large = Stated(self.system, coupling, bins_of, columns, templates)
         self.columns, self.shape = columns, shape
         self.engine = Engine(columns, templates, self.system, width)
 
