@@ -45,13 +45,15 @@ def large_plan(large: Large, found: list[Hunt], gap: float, seconds: dict[str, f
     prices = first.prices
     listed, use = large.candidates_given <= LISTED, use_of(large, chosen)
 
-    def rules() -> list[dict[str, Any]]:
-        return [*map(_without_range, rule_entries(large, chosen, use, prices))]
+    def told() -> tuple[list[dict[str, Any]], np.ndarray]:
+        entries = rule_entries(large, chosen, use, prices)
+        return [*map(_without_range, entries)], advantages(large, first.engine, prices, chosen)
 
     def shown() -> pd.DataFrame:
-        return contact_frame(large, chosen, advantage=advantages(large, first.engine, prices, chosen))
+        return contact_frame(large, chosen, place=np.arange(len(chosen)))
 
-    entries, contacts = in_threads(lambda part: part(), [rules, shown])
+    (entries, lead), contacts = in_threads(lambda part: part(), [told, shown])
+    contacts["advantage"] = lead[contacts.pop("place")]
     claims = [_claim(hunt, chosen) for hunt in found]
     certificate = claims_of(
         large,
