@@ -108,6 +108,10 @@ def optimize(
     A plan that is in DIR already is replaced when the new one is complete. If none is found, because no
     plan keeps all the rules or time ran out, it is removed: it would pass for an answer to this question.
     """
+    if solver != "exact":
+        from omniopt.tables import ahead
+
+        ahead.begin(project)  # before all that takes long to import
     import omniopt as oo
 
     loaded = oo.Project.load(project)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import omniopt as oo
-from omniopt import tables
 from omniopt.errors import BadInput
-from omniopt.tables import Coded, coded, storage
+from omniopt.tables import Coded, ahead, coded, read, storage
 from omniopt.tables.coded import code_frame, read_coded
 from omniopt.tables.pick import rows_of_ids
 
@@ -217,8 +218,8 @@ def test_faults(tmp_path: Path, name: str) -> None:
 def test_faults_of_what_is_too_long_for_a_frame(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tables, "LONGEST_FRAME", 0)
-    monkeypatch.setattr(tables, "PIECE", 4)
+    monkeypatch.setattr(read, "LONGEST_FRAME", 0)
+    monkeypatch.setattr(read, "PIECE", 4)
     broken = project(tmp_path, BROKEN[name](frame()))
     with pytest.raises(BadInput) as plain:
         broken.read()
@@ -280,6 +281,49 @@ def test_reading_may_begin_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert found is p.with_decisions(None, None).read(coded=True)
     assert found.coded is not None
     same(found.coded, code_frame(frame()))
+
+
+def test_reading_may_begin_before_the_project_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project(tmp_path, frame())
+    ahead.begin(tmp_path)
+    assert not ahead._reading  # these are few
+    monkeypatch.setattr(ahead, "MANY", len(frame()))
+    ahead.begin(tmp_path / "omniopt.yaml")
+    assert list(ahead._reading) == [tmp_path / "candidates"]
+    monkeypatch.setattr(read, "read_coded", None)  # nothing is read twice
+    found = oo.Project.load(tmp_path).read(coded=True)
+    assert not ahead._reading
+    assert found.coded is not None
+    same(found.coded, code_frame(frame()))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[", "tables: 7", "tables: {}", "tables: {candidates: {url: x, sql: y}}",
+     "tables: {candidates: gone}", "tables: {candidates: omniopt.yaml}", None],
+)  # fmt: skip
+def test_nothing_odd_is_begun(tmp_path: Path, text: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ahead, "MANY", 1)
+    if text is not None:
+        (tmp_path / "omniopt.yaml").write_text(text)
+    ahead.begin(tmp_path)
+    assert not ahead._reading
+
+
+def test_reading_does_not_wait_for_what_takes_long_to_import(tmp_path: Path) -> None:
+    write(tmp_path / "candidates", frame())
+    script = (
+        "import sys; from pathlib import Path; from omniopt.tables import coded\n"
+        f"layout = coded._layout(Path({str(tmp_path / 'candidates')!r}))\n"
+        "codes = [coded.empty_array(layout.rows, t) for t in ('int32', 'uint16')]\n"
+        "measures = {name: coded.empty_array(layout.rows, float) for name in layout.numbers}\n"
+        "assert all(coded._read(piece, layout, codes, measures) for piece in layout.pieces)\n"
+        "print(sorted({'pandas', 'numba', 'scipy', 'pydantic'} & set(sys.modules)))"
+    )
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert said.strip() == "[]"
 
 
 def test_faults_of_what_was_read_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

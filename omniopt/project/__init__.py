@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from omniopt.project.file import PROJECT_FILE, Horizon, ProjectFile, read_yaml, 
 from omniopt.project.reading import as_written, read_people, read_project, source_at
 from omniopt.project.sources import SqlSource
 from omniopt.tables import Source, Tables, rows_of, sha256_of, with_codes
+from omniopt.tables.ahead import MANY, begun
 
 __all__ = [
     "CONTACT_KEYS", "LIMIT_KEYS", "PROJECT_FILE",
@@ -29,7 +30,6 @@ LIMIT_KEYS = tuple(
     "measure where per min max rolling_days over all_or_nothing fixed_cost penalty report_only".split()
 )
 CONTACT_KEYS = tuple("where per min max days every count unit history min_or_none".split())
-MANY = 1_000_000  # candidates from which reading takes a while
 
 
 # Two projects are equal if they are one: frames have no single answer to whether they are equal.
@@ -220,9 +220,7 @@ class Project:
         """Begin to read in a thread what `read` is to return with codes, if candidates are many."""
         source = self._sources().get("candidates")
         if source is not None and (rows_of(source) or 0) >= MANY:
-            pool = ThreadPoolExecutor(1)
-            self._ahead["coded"] = pool.submit(self._read, "coded")
-            pool.shutdown(wait=False)
+            self._ahead["coded"] = begun(self._read, "coded")
 
     def _read(self, kind: str) -> Tables:
         if kind == "coded" and kind not in self._cache and "tables" in self._cache:

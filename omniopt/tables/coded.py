@@ -10,18 +10,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from omniopt.errors import Faults
 from omniopt.tables.contract import CONTRACT, LARGEST
-from omniopt.tables.convert import Days, Place, column_values, id_texts
 from omniopt.tables.parts import cells_of, parts_of
 from omniopt.tables.storage import empty_array, in_threads
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 IDS = ("customer_id", "action_id")
 BATCH = 1 << 19  # rows read at a time by each thread
@@ -60,6 +62,8 @@ class RepeatedKey(Exception):
 
 def code_frame(frame: pd.DataFrame) -> Coded:
     """Code a table of candidates that was read and checked as a frame."""
+    import pandas as pd
+
     words = [_Words(), _Words()]
     codes = []
     for name, own in zip(IDS, words, strict=True):
@@ -216,9 +220,9 @@ def _typed(given: list[dict[str, str | None]]) -> list[dict[str, pa.Scalar]] | N
         return None
     typed: list[dict[str, pa.Scalar]] = [{} for _ in given]
     for name in given[0] if given else {}:
-        texts, faults = pa.chunked_array([[cells[name] for cells in given]], pa.string()), Faults()
-        values = column_values(texts, "free", Place(faults, None, "", name), Days())
-        if faults:
+        texts = pa.chunked_array([[cells[name] for cells in given]], pa.string())
+        values = _values(texts, "free")
+        if values is None:
             return None
         number = values.dtype == np.float64 and name not in IDS
         for cells, value, text in zip(typed, values, texts, strict=True):
@@ -262,7 +266,7 @@ class _Words:
         if not self.pieces or not words.equals(self.pieces[-1]):
             self.pieces.append(words)
             self.size += len(words)
-        codes: np.ndarray = encoded.indices.to_numpy(zero_copy_only=False)
+        codes = _cells(encoded.indices)
         before = self.size - len(words)
         return codes + np.int32(before) if before else codes
 
@@ -302,19 +306,25 @@ def _numbers(column: pa.Array) -> np.ndarray:
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if pa.types.is_decimal(column.type):
-        return column_values(
-            pa.chunked_array([column]), "number", Place(Faults(), None, "", ""), Days()
-        ).array
-    return column.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
+        numbers = _values(pa.chunked_array([column]), "number")
+        return np.full(len(column), np.nan) if numbers is None else numbers.array
+    return _cells(column)
+
+
+def _cells(column: pa.Array) -> np.ndarray:
+    """Return numbers as numpy has them, NaN for empty cells; Arrow's own way would import pandas first."""
+    if column.null_count or not len(column):
+        return column.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
+    cells = np.frombuffer(column.buffers()[1], column.type.to_pandas_dtype())
+    return cells[column.offset : column.offset + len(column)]
 
 
 def _mere_text(layout: _Layout, read: Iterable[dict[str, _Words]]) -> bool:
     """Whether the attributes are text, and not numbers written as text, which would be measures."""
     for name in layout.texts:
         words = pa.chunked_array([piece for one in read for piece in one[name].pieces]).unique()
-        faults = Faults()
-        values = column_values(pa.chunked_array([words]), "free", Place(faults, None, "", name), Days())
-        if faults or values.dtype == np.float64:
+        values = _values(pa.chunked_array([words]), "free")
+        if values is None or values.dtype == np.float64:
             return False
     return True
 
@@ -336,7 +346,7 @@ def _ranked(pieces: list[pa.Array]) -> tuple[pa.Array, np.ndarray]:
 
 
 def _ranked_words(words: pa.ChunkedArray) -> tuple[pa.Array, np.ndarray]:
-    words = (words.cast(pa.large_string()) if _is_text(words.type) else id_texts(words)).combine_chunks()
+    words = (words.cast(pa.large_string()) if _is_text(words.type) else _texts(words)).combine_chunks()
     if pc.all(pc.less_equal(words[:-1], words[1:]), min_count=0).as_py():
         differs = np.ones(len(words), bool)
         differs[1:] = pc.not_equal(words[1:], words[:-1]).to_numpy(zero_copy_only=False)
@@ -348,15 +358,29 @@ def _ranked_words(words: pa.ChunkedArray) -> tuple[pa.Array, np.ndarray]:
     return encoded.dictionary.take(order), rank[encoded.indices.to_numpy(zero_copy_only=False)]
 
 
+def _texts(ids: pa.ChunkedArray) -> pa.ChunkedArray:
+    from omniopt.tables.convert import id_texts  # asks for pandas
+
+    return id_texts(ids)
+
+
 def _legal(ids: pa.Array) -> bool:
     """Whether nothing stands for an empty cell."""
     if _is_text(ids.type) and not ids.null_count and pc.min(pc.binary_length(ids)).as_py():
         letters = bytes(ids.buffers()[2]).upper()
         if not any(part in letters for part in (b"NAN", b"NAT", b"NA>")):  # of what programs write there
             return True
+    texts = _values(pa.chunked_array([ids]), "id")
+    return texts is not None and not texts.hasnans
+
+
+def _values(column: pa.ChunkedArray, kind: str) -> pd.Series | None:
+    """Read a column as the reader of frames does; None where it finds fault with it."""
+    from omniopt.tables.convert import Days, Place, column_values  # asks for pandas
+
     faults = Faults()
-    texts = column_values(pa.chunked_array([ids]), "id", Place(faults, None, "", ""), Days())
-    return not faults and not texts.hasnans
+    values = column_values(column, kind, Place(faults, None, "", ""), Days())
+    return None if faults else values
 
 
 def _grouped(customer: np.ndarray, ids: list[pa.Array]) -> tuple[np.ndarray, np.ndarray | None]:

@@ -283,7 +283,10 @@ def test_a_stopped_command_leaves_no_run_folder_and_no_kernel(
     write_notebooks(small, **{"02_scores": code})
     command = [sys.executable, "-m", "omniopt", "run", str(small), "--reports", str(tmp_path / "reports")]
     environment = os.environ | {"PYTHONPATH": str(Path(pipeline.__file__).parents[2])}
+    # in the background of a shell Ctrl-C is ignored from the start, by the command as well
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, before)
     until = time.monotonic() + 60
     while not (started := list(tmp_path.glob("reports/.*.running/started"))) or not started[0].stat().st_size:
         assert time.monotonic() < until and process.poll() is None, (
