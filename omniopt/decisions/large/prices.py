@@ -175,8 +175,7 @@ class _Descent:
         bound = bound_of(large, self.best.prices, self.best.swept, self.held)
         gone = self.best.bound < self.floor and bound / self.units < self._floor(self.engine)
         gone |= self.best.swept.impossible >= 0
-        noise = 0.05 * self.gap * self.scale
-        short = self.short * self.units
+        noise, short = 0.05 * self.gap * self.scale, self.short * self.units
         return Prices(self.best.prices, bound, gone, self.ground.sweeps, short, noise, self.width, self.apart)
 
     def sharpened(self, found: Prices) -> Prices:
@@ -290,20 +289,29 @@ class _Descent:
                 continue
             before = worth_table(self.large, state.prices)
             found = self._down(part, state, 0.3 * aim, point)
+            lead = apart.lead(self.large, worth_table(self.large, state.prices, self.held))
+            if 0.0 < lead <= MISSED * reach:  # the others' choice just holds: a little further, it is over
+                found = self._down(part, state, 0.3 * aim)
             expected = found.mixed - found.gained
             move = float(np.abs(worth_table(self.large, state.prices) - before).max())
-            least = min(max(0.1, ENOUGH / max(apart.close.units, 1)), 1.0) * reach
+            least = self._least(apart)
             stopped = move > 0.9 * TRUST * reach  # by what is trusted: prices may run off, or are far away
             reach = move if stopped else float(np.clip(move, least, reach))
 
     def _apart(self, before: Apart | None, table: np.ndarray, reach: float) -> Apart:
         """Tell the units close to a change from the others, among all or among those that were close."""
         lead = 0.0 if before is None else before.lead(self.large, table)
-        if before is not None and lead > MISSED * reach:
+        if before is not None and lead > 0.0:
             self.ground.sweeps += before.close.units / self.units
-            return before.within(self.engine, table, min(reach, lead))
+            # where little of the lead is left, perhaps no more is needed
+            wide = min(reach, lead) if lead > MISSED * reach else max(lead, self._least(before))
+            return replace(before.within(self.engine, table, wide), reach=min(wide, lead))
         self.ground.sweeps += 1.0
         return Apart.of(self.engine, table, reach)
+
+    def _least(self, apart: Apart) -> float:
+        """Return a reach that keeps enough units close to a change."""
+        return min(max(0.1, ENOUGH / max(apart.close.units, 1)), 1.0) * apart.reach
 
     def _reach(self, state: _State) -> float:
         """Return a lead that few units' best sets have, and by which worths may still have to move."""

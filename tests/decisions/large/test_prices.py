@@ -201,6 +201,25 @@ def test_prices_follow_limits_that_have_changed(factor):
     )
 
 
+@pytest.mark.parametrize("missed", [0.0, 0.3, 1.0])
+def test_whatever_lead_is_left_the_bound_is_that_of_all_units(missed, monkeypatch):
+    monkeypatch.setattr("omniopt.decisions.large.prices.MISSED", missed)
+    case = Case(9, 150_000)
+    before = case.lowered()
+    for factor in (0.9, 0.99, 1.03):
+        hi = case.system.hi.copy()
+        hi[0] *= factor
+        case.large.system = replace(case.system, hi=hi)
+        engine = case.engine.of(case.large.system)
+        found = lowered(case.large, engine, before.prices, None, 1e-6, math.inf, lambda *_: None)
+        assert found.short <= 1e-6 * found.bound
+        everybody = engine.sweep(worth_table(case.large, found.prices))
+        assert bound_of(case.large, found.prices, everybody) == pytest.approx(found.bound, rel=1e-9)
+        other = np.flatnonzero(~np.isin(np.arange(case.units), found.apart.close.origin))
+        best = engine.best(worth_table(case.large, found.prices), width=math.inf)
+        assert (best.margin[other] >= 0.999 * found.apart.reach).all()
+
+
 def test_bounds_with_cells_held_and_free():
     case = Case(4, 60, cells=2)
     free = case.lowered()
