@@ -25,6 +25,7 @@ from omniopt.decisions.large.margins import closest_sets
 from omniopt.decisions.large.prices import lowered, worth_table
 from omniopt.decisions.large.set_program import SetProgram
 from omniopt.decisions.large.shape import FREE, GENERAL, Large
+from omniopt.decisions.large.unused import prove_unused
 from omniopt.decisions.large.whole import with_whole_bounds
 from omniopt.decisions.system import System
 from omniopt.errors import Infeasible
@@ -73,10 +74,13 @@ def close_by_sets(hunt: Hunt, prices: np.ndarray, noise: float, held: np.ndarray
     """
     nodes = [_rooted(hunt, prices, held)]
     settled, room = -math.inf, max(hunt.gap, NARROW) * max(1.0, abs(nodes[0].proven))
-    least, vain = math.inf, 0
+    least, vain, asked = math.inf, 0, np.zeros(0)
     for visited in itertools.count():
         nodes.sort(key=lambda node: node.proven)
-        bound = max(settled, nodes[-1].proven if nodes else -math.inf)
+        if hunt.chosen is not None and hunt.prices is not asked:
+            asked = hunt.prices
+            prove_unused(hunt)
+        bound = min(max(settled, nodes[-1].proven if nodes else -math.inf), hunt.bound)
         missing = bound - hunt.objective - 0.99 * room
         if hunt.chosen is not None:
             least, vain = (missing, 0) if missing < (1.0 - LITTLE) * least else (least, vain + 1)
@@ -87,6 +91,7 @@ def close_by_sets(hunt: Hunt, prices: np.ndarray, noise: float, held: np.ndarray
         if ends or hunt.reached():
             return
         node = nodes.pop()
+        node = replace(node, proven=min(node.proven, hunt.bound))
         proven, branches, clash = _planned(hunt, node, noise, room, visited < BRANCHES)
         if clash is not None and not visited:
             raise Impossible(clash)

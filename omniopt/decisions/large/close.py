@@ -29,6 +29,7 @@ from omniopt.decisions.large.nearby import Nearby, nearby
 from omniopt.decisions.large.part import Part, part_of, use_of
 from omniopt.decisions.large.prices import Prices, sharpened, worth_table
 from omniopt.decisions.large.sweep import bound_of
+from omniopt.decisions.large.unused import prove_unused
 from omniopt.decisions.model import Model
 from omniopt.decisions.relax import LinearProgram
 from omniopt.decisions.restrict import WHOLE, restricted
@@ -79,7 +80,7 @@ def close(hunt: Hunt, found: Prices, held: np.ndarray) -> None:
     near = nearby(large, hunt.engine, found, held, apart)
     size = int(np.clip(FEW * large.columns.units, *FIRST))
     tries, vain, sharp, waits = TRIES, 0, not len(large.system), False
-    moved = np.zeros(0, np.int64)
+    moved, asked = np.zeros(0, np.int64), np.zeros(0)  # asked: the prices that limits were looked at with
     while vain < VAIN and not (hunt.reached() or hunt.out_of_time()):
         if size > len(near.units) and math.isfinite(apart.reach):
             table = worth_table(large, found.prices, held)
@@ -94,6 +95,9 @@ def close(hunt: Hunt, found: Prices, held: np.ndarray) -> None:
             sharp, found = True, sharpened(large, hunt.engine, found, held, hunt.gap, hunt.deadline)
             near = nearby(large, hunt.engine, found, held, apart)
             continue
+        if hunt.chosen is not None and not hunt.reached() and hunt.prices is not asked:
+            asked = hunt.prices
+            prove_unused(hunt)
         if hunt.reached() or (not at.waits and _proven(hunt, held)):
             return
         all_open = math.isinf(apart.reach) and len(at.units) == len(near.units)
