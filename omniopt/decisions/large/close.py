@@ -96,8 +96,8 @@ def close(hunt: Hunt, found: Prices, held: np.ndarray) -> None:
             near = nearby(large, hunt.engine, found, held, apart)
             continue
         if hunt.chosen is not None and not hunt.reached() and hunt.prices is not asked:
-            asked = hunt.prices
-            prove_unused(hunt)
+            asked, near = hunt.prices, _aimed(hunt, near, found, held, size, moved)
+            large = near.large
         if hunt.reached() or (not at.waits and _proven(hunt, held)):
             return
         all_open = math.isinf(apart.reach) and len(at.units) == len(near.units)
@@ -112,11 +112,27 @@ def close(hunt: Hunt, found: Prices, held: np.ndarray) -> None:
             vain += VAIN if at.enough else 1
 
 
+def _aimed(hunt: Hunt, near: Nearby, found: Prices, held: np.ndarray, size: int, more: np.ndarray) -> Nearby:
+    """Aim at what limits have to leave unused, where that is why no plan reaches the bound.
+
+    Returns
+    -------
+    Nearby
+        Under limits that whole numbers of contacts can use up, if that brought a better plan.
+    """
+    aimed = prove_unused(hunt)
+    if aimed is None or hunt.reached():
+        return near
+    other, before = nearby(aimed, hunt.engine, found, held, near.apart), hunt.objective
+    _Attempt(hunt, other, _closest(other, found.noise, size, more), held).tried(True, True)
+    return other if hunt.objective > before else near
+
+
 class _Attempt:
     """The units left open at one time, as places among those near, and what becomes of them."""
 
     def __init__(self, hunt: Hunt, near: Nearby, units: np.ndarray, held: np.ndarray) -> None:
-        large = hunt.large
+        large = near.large
         self.hunt, self.near, self.units, self.held = hunt, near, units, held
         inside = np.zeros(len(near.units), bool)
         inside[units] = True

@@ -12,7 +12,7 @@ own bound is one in which contacts are not whole (Geoffrion, 1974, on what Lagra
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import sparse
@@ -34,10 +34,12 @@ SURE = 1e-9  # of what is left unused, allowed for rounding
 class _Rows:
     """Priced limits that each contact of a bin uses alike, as ``amount @ counts <= side``.
 
-    ``amount`` is a csr_array of shape (r, b), ``left`` what a plan leaves unused, ``price`` above 0 per unit
-    of it, and ``groups`` tells which groups of customers each row speaks of.
+    ``own`` are their numbers, ``amount`` is a csr_array of shape (r, b), ``left`` what a plan leaves unused,
+    ``price`` above 0 per unit of it, ``slip`` by how much plans may break them, and ``groups`` tells which
+    groups of customers each row speaks of.
     """
 
+    own: np.ndarray
     amount: sparse.csr_array
     left: np.ndarray
     price: np.ndarray
@@ -45,17 +47,31 @@ class _Rows:
     groups: list[frozenset[int]]
 
 
-def prove_unused(hunt: Hunt) -> None:
-    """Lower the bound by what limits have to leave unused, if that is what keeps the plan below it."""
+def prove_unused(hunt: Hunt) -> Large | None:
+    """Lower the bound by what limits have to leave unused, if that is what keeps the plan below it.
+
+    Returns
+    -------
+    Large or None
+        The problem with limits that whole numbers of contacts can use up: what its plans leave unused is as
+        little as can be. None where that was not looked for.
+    """
+    large = hunt.large
     if hunt.chosen is None or not np.isfinite(hunt.from_prices):
-        return
-    used = use_of(hunt.large, hunt.chosen)
-    rows = _rows(hunt.large, hunt.prices, used)
+        return None
+    used = use_of(large, hunt.chosen)
+    rows = _rows(large, hunt.prices, used)
     if rows.price @ rows.left < WORTH * (hunt.bound - hunt.objective):
-        return
-    counts = used[:: hunt.large.bins.width]
-    hunt.tighten(exact.rounded_up(hunt.from_prices - (1.0 - SURE) * _least(rows, counts, hunt)))
+        return None
+    rest = np.zeros(len(rows.own))
+    least = _least(rows, used[:: large.bins.width], hunt, rest)
+    hunt.tighten(exact.rounded_up(hunt.from_prices - (1.0 - SURE) * least))
     hunt.report("whole contacts")
+    lo, hi = large.system.lo.copy(), large.system.hi.copy()
+    side = np.where(hunt.prices[rows.own] > 0.0, hi[rows.own] - rest, lo[rows.own] + rest)
+    above = hunt.prices[rows.own] > 0.0
+    hi[rows.own[above]], lo[rows.own[~above]] = side[above], side[~above]
+    return replace(large, system=replace(large.system, lo=lo, hi=hi))
 
 
 def _rows(large: Large, prices: np.ndarray, used: np.ndarray) -> _Rows:
@@ -74,16 +90,16 @@ def _rows(large: Large, prices: np.ndarray, used: np.ndarray) -> _Rows:
     amount = sparse.csr_array((data, at, start), shape=(len(own), len(large.bins)))
     side = sign * np.where(sign > 0, system.hi[own], system.lo[own])
     counts = used[::width]
-    # by so much a plan may break a limit
     slip = ROUNDING * np.maximum(1.0, np.abs(side) + abs(amount) @ counts)
     groups = [frozenset(np.unique(of // kinds).tolist()) for of in bins]
-    return _Rows(amount, np.maximum(side - amount @ counts, 0.0), np.abs(prices[own]), slip, groups)
+    return _Rows(own, amount, np.maximum(side - amount @ counts, 0.0), np.abs(prices[own]), slip, groups)
 
 
-def _least(rows: _Rows, counts: np.ndarray, hunt: Hunt) -> float:
+def _least(rows: _Rows, counts: np.ndarray, hunt: Hunt, rest: np.ndarray) -> float:
     """Return what no whole numbers of contacts can but leave unused, at its price.
 
-    What all rows leave is at least the sum of what each part of them has to leave.
+    What all rows leave is at least the sum of what each part of them has to leave. ``rest`` is filled with
+    what is left of each row where as little as possible is.
     """
     parts: list[frozenset[int]] = []
     for groups in sorted(set(rows.groups), key=lambda g: (len(g), min(g))):
@@ -95,11 +111,11 @@ def _least(rows: _Rows, counts: np.ndarray, hunt: Hunt) -> float:
     total = 0.0
     for place in np.argsort(-lost, kind="stable")[:MOST]:
         if lost[place] > 0.0 and not hunt.out_of_time():
-            total += _least_of(rows, inside[place], counts, hunt)
+            total += _least_of(rows, inside[place], counts, hunt, rest)
     return total
 
 
-def _least_of(rows: _Rows, at: np.ndarray, counts: np.ndarray, hunt: Hunt) -> float:
+def _least_of(rows: _Rows, at: np.ndarray, counts: np.ndarray, hunt: Hunt, rest: np.ndarray) -> float:
     """Do so for some rows: ask by how much other numbers than the plan's can use more of them."""
     amount = rows.amount[at]
     bins = np.unique(amount.indices)
@@ -112,4 +128,6 @@ def _least_of(rows: _Rows, at: np.ndarray, counts: np.ndarray, hunt: Hunt) -> fl
         price @ kinds, sparse.csr_array(kinds), np.full(len(at), -np.inf), left + rows.slip[at],
         -have, np.full(size, np.inf), np.ones(size, bool), 0.0, hunt.patience(), effort=EFFORT,
     )  # fmt: skip
+    if outcome.values is not None:
+        rest[at] = np.maximum(left - kinds @ np.round(outcome.values), 0.0)
     return max(float(price @ left) - max(exact.rounded_up(outcome.bound), 0.0), 0.0)

@@ -48,6 +48,7 @@ def test_more_units_join_as_long_as_they_bring_something(
     monkeypatch.setattr(close, "FIRST", (10, 10))
     monkeypatch.setattr(close._Attempt, "tried", tried)
     monkeypatch.setattr(close, "_proven", lambda *_: False)
+    monkeypatch.setattr(close, "prove_unused", lambda _: None)
     plan = oo.optimize(project, gap=1e-4, solver="decomposed")
     assert plan.status == "stopped_early"
     # 4,000 customers are open after ten, forty, 160, 640 and 2,560 of them

@@ -49,7 +49,9 @@ def test_a_budget_that_calls_do_not_divide():
     """10 may be spent, a call is worth about 10 and costs 3: three of them, though prices allow 3 1/3."""
     hunt = hunt_of(calls(10, [3.0, 3.0], [{"measure": "cost", "max": 10.0}]), [10.0 / 3.0], [0, 1, 2])
     assert hunt.from_prices == pytest.approx(33.34, abs=0.02)
-    unused.prove_unused(hunt)
+    aimed = unused.prove_unused(hunt)
+    assert aimed.system.hi == pytest.approx([9.0], abs=1e-6)
+    assert hunt.large.system.hi == [10.0]
     assert hunt.bound == pytest.approx(30.0, abs=0.02)
     assert hunt.bound >= hunt.objective
     assert hunt.by_exact
@@ -61,8 +63,19 @@ def test_each_region_has_its_own_and_what_divides_is_left_alone():
     )
     tables = calls(20, [3.0, 5.0], [north, south])
     hunt = hunt_of(tables, [10.0 / 3.0, 2.0], [0, 1, 2, 3, 4])  # three in the north, two in the south
-    unused.prove_unused(hunt)
+    aimed = unused.prove_unused(hunt)
     assert hunt.from_prices - hunt.bound == pytest.approx(10.0 / 3.0, rel=1e-6)
+    assert aimed.system.hi == pytest.approx([9.0, 10.0], abs=1e-6)
+
+
+def test_a_better_choice_is_aimed_at():
+    """Of 11, two calls at 3 and one at 5 use all; the plan has three at 3."""
+    regions = {"where": {"customer.region": "north"}, "max": 100}  # tells them apart
+    limits = [{"measure": "cost", "max": 11.0}, regions]
+    hunt = hunt_of(calls(20, [3.0, 5.0], limits), [10.0 / 3.0, 0.0], [0, 2, 4])
+    aimed = unused.prove_unused(hunt)
+    assert aimed.system.hi == pytest.approx([11.0, 100.0], abs=1e-6)
+    assert hunt.bound == pytest.approx(hunt.from_prices, rel=1e-6)
 
 
 def test_nothing_is_asked_where_it_would_not_help(monkeypatch):
@@ -87,9 +100,9 @@ def test_no_numbers_of_contacts_leave_less(seed):
         rest = side - amount @ np.array(other)
         if (rest >= -1e-12).all():
             least = min(least, float(price @ rest))
-    stated = unused._Rows(sparse.csr_array(amount), left, price, np.full(rows, 1e-9), groups)
+    stated = unused._Rows(np.arange(rows), sparse.csr_array(amount), left, price, np.full(rows, 1e-9), groups)
     hunt = hunt_of(calls(2, [1.0, 1.0], [{"measure": "cost", "max": 1.0}]), [1.0], [0])
-    assert -1e-9 <= unused._least(stated, counts, hunt) <= least + 1e-7
+    assert -1e-9 <= unused._least(stated, counts, hunt, np.zeros(rows)) <= least + 1e-7
 
 
 def test_the_plan_is_proven_and_the_check_agrees(tmp_path, monkeypatch):
