@@ -6,8 +6,8 @@ least that any such numbers leave unused is a small integer program, one for eve
 has limits of its own ("4,038 may be spent in the north, where at most 2,000 mails go at 1.40 and calls are
 5"), and one for the limits that reach further.
 
-It is the bound of a relaxation in which units are forgotten and contacts counted by bin, as the prices'
-own bound is one in which contacts are not whole (Geoffrion, 1974, on what Lagrangian bounds leave out).
+What prices prove is no better than an LP over the units' sets (Geoffrion, 1974), which knows nothing of whole
+numbers. This relaxation forgets the units instead, and counts contacts by bin.
 """
 
 from __future__ import annotations
@@ -68,9 +68,9 @@ def prove_unused(hunt: Hunt) -> Large | None:
     hunt.tighten(exact.rounded_up(hunt.from_prices - (1.0 - SURE) * least))
     hunt.report("whole contacts")
     lo, hi = large.system.lo.copy(), large.system.hi.copy()
-    side = np.where(hunt.prices[rows.own] > 0.0, hi[rows.own] - rest, lo[rows.own] + rest)
     above = hunt.prices[rows.own] > 0.0
-    hi[rows.own[above]], lo[rows.own[~above]] = side[above], side[~above]
+    hi[rows.own[above]] -= rest[above]
+    lo[rows.own[~above]] += rest[~above]
     return replace(large, system=replace(large.system, lo=lo, hi=hi))
 
 
@@ -101,17 +101,18 @@ def _least(rows: _Rows, counts: np.ndarray, hunt: Hunt, rest: np.ndarray) -> flo
     What all rows leave is at least the sum of what each part of them has to leave. ``rest`` is filled with
     what is left of each row where as little as possible is.
     """
-    parts: list[frozenset[int]] = []
+    part_of: dict[int, int] = {}  # by group, parts that have none in common
     for groups in sorted(set(rows.groups), key=lambda g: (len(g), min(g))):
-        if not any(groups & part for part in parts):
-            parts.append(groups)
-    inside = [np.flatnonzero([own <= part for own in rows.groups]) for part in parts]
-    inside.append(np.setdiff1d(np.arange(len(rows.groups)), np.concatenate([*inside, np.zeros(0, np.int64)])))
-    lost = np.array([rows.price[at] @ rows.left[at] for at in inside])
+        if part_of.keys().isdisjoint(groups):
+            part_of |= dict.fromkeys(groups, min(groups))
+    found = [{part_of.get(group, -1) for group in groups} for groups in rows.groups]
+    part = np.array([min(of) if len(of) == 1 else -1 for of in found])  # -1 for rows that reach further
+    names, inverse = np.unique(part, return_inverse=True)
+    lost = np.bincount(inverse, rows.price * rows.left, minlength=len(names))
     total = 0.0
     for place in np.argsort(-lost, kind="stable")[:MOST]:
         if lost[place] > 0.0 and not hunt.out_of_time():
-            total += _least_of(rows, inside[place], counts, hunt, rest)
+            total += _least_of(rows, np.flatnonzero(inverse == place), counts, hunt, rest)
     return total
 
 
