@@ -44,7 +44,7 @@ FOLLOWED = 16_000  # units of the sample that tells how prices follow limits
 FOLLOWING = 0.02  # width at which they follow, as a share of a unit's worth
 FOLLOWING_STEPS = 12
 ASTRAY = 0.2  # of their move, by which they may have to move again
-MISSED = 0.3  # of a reach is enough if no pass over all units is needed then
+MISSED = 0.15  # of a reach is enough if no pass over all units is needed then
 ENOUGH = 8_000  # units that stay close to a change at least
 NEAR = (0.05, 0.35)  # of the units are close to a change at first
 
