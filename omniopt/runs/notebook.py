@@ -7,7 +7,6 @@ any folder; what the notebooks leave there for each other is the same.
 from __future__ import annotations
 
 import json
-import logging
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -111,8 +110,6 @@ def begin(project: str | Path = "", folder: str | Path = ".") -> Run:
     place = Path(folder)
     place.mkdir(parents=True, exist_ok=True)
     _tell_pipeline_of_errors(place)
-    # A kernel that is told to end may find its sockets closed already: nothing that a log should show.
-    logging.getLogger("tornado.general").setLevel(logging.CRITICAL)
     return Run(Project.load(project or nearby()), place)
 
 

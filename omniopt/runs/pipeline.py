@@ -307,8 +307,10 @@ def _kernel() -> Iterator[Any]:
         spec = Path(home, "kernels", "python3")
         spec.mkdir(parents=True)
         command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-        # Interrupted on their way out, kernels would say so; what goes wrong in them the notebooks tell.
-        command += ["--IPKernelApp.log_level=CRITICAL"]
+        # Interrupted on their way out, or with their sockets closed already, kernels would say so; what goes
+        # wrong in them the notebooks tell.
+        quiet = "__import__('logging').getLogger('tornado.general').setLevel('CRITICAL')"
+        command += ["--IPKernelApp.log_level=CRITICAL", f"--IPKernelApp.exec_lines={quiet}"]
         described = {"argv": command, "display_name": "Python 3", "language": "python", "env": own}
         (spec / "kernel.json").write_text(json.dumps(described), encoding="utf-8")
         changed = {
